@@ -1,0 +1,34 @@
+"""`fdeg info`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from fdeg_codec.cli import options
+
+
+@click.command()
+@click.argument("file")
+@options.as_json
+def command(file: str, as_json: bool) -> None:
+    """Show what the .fdg FILE holds, without decoding it."""
+    from fdeg_codec.container.summary import summary
+
+    with options.read_from(file, ".fdg") as path:
+        table = summary(path) | {"file": file}
+    if as_json:
+        click.echo(json.dumps(table))
+        return
+    tiles = table.pop("tiles")
+    for name, value in table.items():
+        click.echo(f"{name:<13} {_plain(value)}")
+    for tile in tiles:
+        sizes = " + ".join(str(n) for n in tile["bytes"])
+        click.echo(f"tile {tile['tile']:<8} rows {tile['rows']} columns {tile['columns']}: {sizes} bytes")
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

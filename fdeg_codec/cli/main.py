@@ -1,0 +1,69 @@
+"""The group of commands, loaded one at a time so that `fdeg --help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from fdeg_codec import __version__
+from fdeg_codec.errors import FdegError, UsageError
+
+COMMANDS = {
+    "encode": "Compress a raster into an .fdg file.",
+    "decode": "Decode an .fdg file, or a window of it, into a raster.",
+    "info": "Show what an .fdg file holds.",
+    "verify": "Check every checksum and decode every tile's symbols.",
+    "models": "List the installed models.",
+    "train": "Train a network.",
+    "export": "Turn a training checkpoint into an installable model.",
+}
+
+
+class Lazy(click.Group):
+    """Commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"fdeg_codec.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fdeg")
+def fdeg() -> None:
+    """fdeg: a learned codec for remote-sensing imagery."""
+
+
+def main() -> None:
+    try:
+        fdeg(standalone_mode=False)
+    except UsageError as error:
+        _leave(f"fdeg: {error}", 2)
+    except FdegError as error:
+        _leave(f"fdeg: {error}", 1)
+    except click.exceptions.Abort:
+        _leave("fdeg: interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError:
+        _leave("fdeg: not enough memory; a smaller --tile needs less", 1)
+
+
+def _leave(line: str, code: int) -> None:
+    click.echo(line, err=True)
+    sys.exit(code)

@@ -1,0 +1,23 @@
+"""`fdeg verify`."""
+
+from __future__ import annotations
+
+import click
+
+from fdeg_codec.cli import options
+
+
+@click.command()
+@click.argument("file")
+@options.device
+def command(file: str, device: str) -> None:
+    """Check every checksum of FILE and decode every tile's symbols."""
+    from fdeg_codec.api import open as open_scene
+
+    with (
+        options.read_from(file, ".fdg") as path,
+        open_scene(path, device=device) as scene,  # type: ignore[arg-type]
+        options.progress("verifying") as progress,
+    ):
+        entries = scene.verify(progress)
+    click.echo(f"{file}: whole, {entries} entries decoded")

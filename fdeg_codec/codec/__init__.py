@@ -1,0 +1,1 @@
+"""Scene to tiles to symbols to container, and back."""

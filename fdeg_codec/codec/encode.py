@@ -1,0 +1,181 @@
+"""A raster to a file: tile by tile, the entropy coding of one beside the analysis of the next."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from rasterio.windows import Window
+
+from fdeg_codec.codec import planes
+from fdeg_codec.codec.engine import Engine, load_engine
+from fdeg_codec.codec.tile import encode_plane
+from fdeg_codec.codec.tiles import Grid, Span, Tile, analysis_span
+from fdeg_codec.container.file import Writer
+from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
+from fdeg_codec.container.sections import Kind, Sections, pack_text
+from fdeg_codec.devices import DeviceName, Precision
+from fdeg_codec.errors import UsageError
+from fdeg_codec.networks.fdegcnet import STRIDE
+from fdeg_codec.raster import masks, metadata
+from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.source import Source, reflected
+from fdeg_codec.weights import DEFAULT_MODEL
+
+Progress = Callable[[int, int], None]
+
+DEFAULT_QUALITY = 4
+DEFAULT_TILE = 512
+AHEAD = 2  # tiles that may wait for their entropy coding
+
+
+@dataclass(frozen=True)
+class Report:
+    """What encoding gave."""
+
+    source: str
+    target: str
+    model: str
+    lambda_: float
+    width: int
+    height: int
+    bands: int
+    tiles: int
+    bytes: int
+    bpp: float  # bits per pixel, all bands together, all bytes counted
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        return {k.rstrip("_"): v for k, v in asdict(self).items()}
+
+
+def lambda_of(quality: int | None, lambda_: float | None) -> float:
+    """The lambda that a quality or a lambda asks for."""
+    if lambda_ is not None and quality is not None:
+        raise UsageError("--quality and --lambda exclude each other")
+    if lambda_ is None:
+        wanted = DEFAULT_QUALITY if quality is None else quality
+        if not 1 <= wanted <= 6:
+            raise UsageError(f"--quality {wanted}: qualities are 1 to 6")
+        return float(MIN_LAMBDA * 2 ** (wanted - 1))
+    if not MIN_LAMBDA <= lambda_ <= MAX_LAMBDA:
+        raise UsageError(f"--lambda {lambda_:g}: lambda lies between {MIN_LAMBDA} and {MAX_LAMBDA}")
+    return float(lambda_)
+
+
+def encode(
+    source: Path | str,
+    target: Path | str,
+    *,
+    model: str = DEFAULT_MODEL,
+    quality: int | None = None,
+    lambda_: float | None = None,
+    device: DeviceName = "auto",
+    precision: Precision = "auto",
+    tile: int = DEFAULT_TILE,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Compress a raster into an .fdg file."""
+    source, target = Path(source), Path(target)
+    wanted = lambda_of(quality, lambda_)
+    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
+        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    begin = time.monotonic()
+    with Source(source) as raster, replacing(target, overwrite) as partial:
+        engine = load_engine(model, device, precision)
+        header, sections = describe(raster, engine, fixed_point(wanted), tile)
+        with partial.open("wb") as stream:
+            write(raster, engine, header, sections, stream, progress)
+            size = stream.tell()
+    return Report(
+        source=str(source),
+        target=str(target),
+        model=engine.model.name,
+        lambda_=wanted,
+        width=header.width,
+        height=header.height,
+        bands=header.bands,
+        tiles=header.tile_rows * header.tile_columns,
+        bytes=size,
+        bpp=8 * size / (header.width * header.height),
+        seconds=time.monotonic() - begin,
+    )
+
+
+def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
+    """Header and sections of the file that `raster` becomes."""
+    ordered = planes.order(raster.coded, raster.metadata.colours)
+    sections = metadata.to_sections(raster.metadata)
+    optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(ordered)}
+    if raster.nodata is not None:
+        optional[Kind.NODATA] = pack_text(raster.nodata)
+    if raster.layers:
+        optional[Kind.LAYERS] = pack_text(raster.layers)
+    sections |= {kind: data for kind, data in optional.items() if data}
+    header = Header(
+        fingerprint=engine.model.fingerprint,
+        dtype=raster.dtype,
+        bands=raster.bands,
+        height=raster.height,
+        width=raster.width,
+        tile=tile,
+        log2_lambda=log2_lambda,
+        planes=math.ceil(len(ordered) / 3),
+        layers=len(raster.layers),
+    )
+    return header, sections
+
+
+def write(
+    raster: Source, engine: Engine, header: Header, sections: Sections, stream: BinaryIO, progress: Progress | None
+) -> None:
+    """All bytes of the file."""
+    writer = Writer(stream, header, sections)
+    grid = Grid(header.height, header.width, header.tile)
+    total = grid.down * grid.across
+    with ThreadPoolExecutor(1) as coder:
+        waiting: list[list[Future[bytes]]] = []
+        done = 0
+        for tile in grid:
+            waiting.append(list(_entries(raster, engine, header, tile, coder)))
+            while len(waiting) > (AHEAD if done + len(waiting) < total else 0):
+                for entry in waiting.pop(0):
+                    writer.add(entry.result())
+                done += 1
+                if progress:
+                    progress(done, total)
+    writer.finish()
+
+
+def _entries(raster: Source, engine: Engine, header: Header, tile: Tile, coder: ThreadPoolExecutor) -> Iterator[Future[bytes]]:
+    """The entries of a tile, planes first, on their way through the entropy coder."""
+    spans = [analysis_span(tile.rows, header.height), analysis_span(tile.columns, header.width)]
+    rows, columns = (reflected(s.start, s.stop, n) for s, n in zip(spans, (header.height, header.width), strict=True))
+    window = Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
+    kept = [raster.exact(layer, window) for layer in raster.layers]
+    hidden = any(layer.band is None and not values.any() for layer, values in zip(raster.layers, kept, strict=True))
+    unit = None if hidden else raster.unit(rows, columns)
+    ordered = planes.order(raster.coded, raster.metadata.colours)
+    for group in planes.groups([raster.coded.index(b) for b in ordered]):
+        if unit is None:
+            yield coder.submit(bytes)
+        else:
+            y = engine.analyse(planes.spread(unit[group]))
+            inner = [_core(span, core) for span, core in zip(spans, (tile.rows, tile.columns), strict=True)]
+            y = y[:, :, inner[0], inner[1]]
+            z, symbols = engine.quantise(y, header.log2_lambda)
+            yield coder.submit(encode_plane, engine.predictor(header.log2_lambda), z, symbols)
+    for values in kept:
+        yield coder.submit(masks.pack_layer, values)
+
+
+def _core(span: Span, core: Span) -> slice:
+    """The latents of a core among those of its span."""
+    first = (core.start - span.start) // STRIDE
+    return slice(first, first - (-core.size // STRIDE))

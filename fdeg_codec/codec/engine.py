@@ -1,0 +1,152 @@
+"""A model, loaded: pictures to integers and back, and what the entropy coder must know. numpy outside, torch inside."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
+from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
+from fdeg_codec.errors import ModelError
+from fdeg_codec.networks.context import Cells, passes
+from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
+from fdeg_codec.networks.layers import channels_last
+from fdeg_codec.weights import Model
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int32]
+Picture = NDArray[np.float32]
+
+Z_TABLE = "z_frequencies"  # (level, channel, value): integers that sum to 2^22
+
+
+class Engine:
+    """One model on one device."""
+
+    def __init__(self, model: Model, device: DeviceName = "auto", precision: Precision = "auto") -> None:
+        self.model = model
+        self.device = pick_device(device)
+        self.dtype = pick_dtype(precision, self.device)
+        tensors = model.tensors()
+        try:
+            self._z_tables = tensors.pop(Z_TABLE).numpy().astype(np.float64)
+            self.net = FDEGCNet(architecture(model.manifest["architecture"]))
+            self.net.load_state_dict({name: t.float() for name, t in tensors.items()})
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ModelError(f"{model.path}: its tensors do not fit the network its manifest describes") from error
+        self.net.to(self.device).eval().requires_grad_(False)
+        channels_last(self.net)
+        self.net.entropy.double()
+
+    @property
+    def latent(self) -> int:
+        return self.net.architecture.latent
+
+    @property
+    def hyper(self) -> int:
+        return self.net.architecture.hyper
+
+    @torch.inference_mode()
+    def analyse(self, x: Picture) -> Tensor:
+        """y (1, latent, row, column) of a picture (3, row, column), in natural units."""
+        picture = self._tensor(x)[None].contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            return self.net.analyse(picture).float()
+
+    @torch.inference_mode()
+    def quantise(self, y: Tensor, log2_lambda: int) -> tuple[Integers, Integers]:
+        """z and y as integers (row, column, channel), by plain rounding."""
+        level = self.level(log2_lambda)
+        z = self.net.summarise(y) * torch.exp(self.net.entropy.z_gain(level))[:, :, None, None]
+        y_gained = y * torch.exp(self.net.entropy.y_gain(level))[:, :, None, None]
+        return _rounded(z), _rounded(y_gained)
+
+    @torch.inference_mode()
+    def synthesise(self, y_hat: Integers, log2_lambda: int) -> Picture:
+        """The picture (3, row, column) of latents (row, column, latent)."""
+        y = self._tensor(y_hat).float().permute(2, 0, 1)[None]
+        level = self.level(log2_lambda).float()
+        with self._autocast():
+            x: Picture = self.net.synthesise(y, level)[0].cpu().numpy()
+        return x
+
+    def level(self, log2_lambda: int) -> Tensor:
+        return torch.tensor([(log2_lambda - fixed_point(MIN_LAMBDA)) / LEVEL_STEPS], dtype=torch.float64, device=self.device)
+
+    def predictor(self, log2_lambda: int) -> Predictor:
+        return Predictor(self, log2_lambda)
+
+    def z_rows(self, log2_lambda: int) -> Floats:
+        """The frequencies of each hyper-channel, from the table of the nearest level."""
+        nearest = (log2_lambda - fixed_point(MIN_LAMBDA) + LEVEL_STEPS // 2) // LEVEL_STEPS
+        rows: Floats = self._z_tables[nearest]
+        return rows
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16)
+
+
+class Predictor:
+    """The entropy model at one lambda, in float64: what codec/tile.py asks on either side of the channel."""
+
+    def __init__(self, engine: Engine, log2_lambda: int) -> None:
+        self._model = engine.net.entropy
+        self._device = engine.device
+        self._level = engine.level(log2_lambda)
+        self.z_rows = engine.z_rows(log2_lambda)
+        self.latent = engine.latent
+
+    def passes(self, height: int, width: int) -> tuple[Cells, ...]:
+        return passes(self._model.kind, height, width)
+
+    @torch.inference_mode()
+    def begin(self, z: Integers, height: int, width: int) -> None:
+        """Take z (row, column, hyper) of a tile of `height` x `width` latents, none of them known yet."""
+        z_hat = torch.from_numpy(z.astype(np.float64)).to(self._device).permute(2, 0, 1)[None]
+        features = self._model.features(z_hat, self._level)[:, :, :height, :width]
+        self._features = features.permute(0, 2, 3, 1).contiguous()
+        self._y_hat = torch.zeros(1, height, width, self.latent, dtype=torch.float64, device=self._device)
+
+    @torch.inference_mode()
+    def grid(self, cells: Cells) -> Floats:
+        """The mixtures at `cells` (8, cell * latent), not yet rounded."""
+        grid: Floats = self._model.grid(self._features, self._y_hat, cells, self._level).flatten(1).cpu().numpy()
+        return grid
+
+    @torch.inference_mode()
+    def learn(self, cells: Cells, values: Integers) -> None:
+        """Take the latents (cell, latent) at `cells`."""
+        self._y_hat[0, cells[0], cells[1]] = torch.from_numpy(values.astype(np.float64)).to(self._device)
+
+
+def architecture(table: dict[str, Any]) -> Architecture:
+    known = {f.name for f in fields(Architecture)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in known}
+    return Architecture(**values)
+
+
+def hyper_side(latents: int) -> int:
+    return -(-latents // HYPER_STRIDE)
+
+
+@lru_cache(maxsize=2)
+def load_engine(name_or_print: str | bytes, device: DeviceName, precision: Precision) -> Engine:
+    """The engine of a model's name or fingerprint; loaded once per process."""
+    from fdeg_codec.weights import by_fingerprint, by_name
+
+    model = by_name(name_or_print) if isinstance(name_or_print, str) else by_fingerprint(name_or_print)
+    return Engine(model, device, precision)
+
+
+def _rounded(x: Tensor) -> Integers:
+    """(1, channel, row, column) rounded half up, as (row, column, channel)."""
+    return torch.floor(x[0].permute(1, 2, 0) + 0.5).to(torch.int32).cpu().numpy()

@@ -1,0 +1,68 @@
+"""One plane of one tile, integers to bytes and back, by one walk for both directions.
+
+Encoder and decoder go through the same steps in the same order and ask the same predictor, so they cannot disagree
+unless a machine computes differently; then the CRC of the latents says so.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.codec.engine import Predictor, hyper_side
+from fdeg_codec.container.file import seal, unseal
+from fdeg_codec.entropy.coder import Coder, Decoder, Encoder
+from fdeg_codec.entropy.mixture import code_latents, code_rows
+from fdeg_codec.errors import BadFileError
+
+Integers = NDArray[np.int32]
+
+
+def walk(
+    coder: Coder, predictor: Predictor, height: int, width: int, z: Integers | None, y: Integers | None
+) -> tuple[Integers, Integers]:
+    """Code z and y (row, column, channel); a decoder passes None for both and gets them."""
+    side = hyper_side(height), hyper_side(width)
+    rows = np.tile(predictor.z_rows, (side[0] * side[1], 1))
+    z = code_rows(coder, rows, None if z is None else z.reshape(-1)).reshape(*side, -1)
+    predictor.begin(z, height, width)
+    out = np.zeros((height, width, predictor.latent), np.int32)
+    for cells in predictor.passes(height, width):
+        grid = coder.round(predictor.grid(cells))
+        values = code_latents(coder, grid, None if y is None else y[cells].reshape(-1))
+        out[cells] = values.reshape(-1, predictor.latent)
+        predictor.learn(cells, out[cells])
+    return z, out
+
+
+def encode_plane(predictor: Predictor, z: Integers, y: Integers) -> bytes:
+    """The entry of a plane."""
+    coder = Encoder()
+    walk(coder, predictor, y.shape[0], y.shape[1], z, y)
+    return seal(latents_crc(z, y), coder.finish())
+
+
+def decode_plane(predictor: Predictor, entry: bytes, height: int, width: int) -> Integers:
+    """The latents y of an entry, checked: damaged bytes and diverging machines are errors, never pictures."""
+    crc, streams = unseal(entry)
+    coder = Decoder(streams)
+    try:
+        z, y = walk(coder, predictor, height, width, None, None)
+        coder.finish()
+        same = latents_crc(z, y) == crc
+    except BadFileError as error:
+        raise _diverged() from error
+    if not same:
+        raise _diverged()
+    return y
+
+
+def latents_crc(z: Integers, y: Integers) -> int:
+    """CRC-32 of z, then y, each as little-endian 32-bit integers in the order (row, column, channel)."""
+    return zlib.crc32(y.astype("<i4").tobytes(), zlib.crc32(z.astype("<i4").tobytes()))
+
+
+def _diverged() -> BadFileError:
+    return BadFileError("its bytes are whole, but decode to other latents than were encoded: this machine computes differently")

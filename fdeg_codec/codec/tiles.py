@@ -1,0 +1,85 @@
+"""Where tiles lie: cores that partition the picture, and the halo of pixels or latents around each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fdeg_codec.networks.fdegcnet import STRIDE
+
+ANALYSIS_HALO = 32  # pixels
+SYNTHESIS_HALO = 2  # latents
+
+
+class Span(NamedTuple):
+    """Positions start..stop-1 along one side."""
+
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+class Tile(NamedTuple):
+    """A tile's number, counted in rows, and the pixels of its core."""
+
+    number: int
+    rows: Span
+    columns: Span
+
+    @property
+    def latents(self) -> tuple[int, int]:
+        return latents(self.rows.size), latents(self.columns.size)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The tiles of a picture."""
+
+    height: int
+    width: int
+    side: int
+
+    @property
+    def down(self) -> int:
+        return -(-self.height // self.side)
+
+    @property
+    def across(self) -> int:
+        return -(-self.width // self.side)
+
+    def tile(self, row: int, column: int) -> Tile:
+        rows = Span(row * self.side, min((row + 1) * self.side, self.height))
+        columns = Span(column * self.side, min((column + 1) * self.side, self.width))
+        return Tile(row * self.across + column, rows, columns)
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (self.tile(r, c) for r in range(self.down) for c in range(self.across))
+
+    def touching(self, rows: Span, columns: Span) -> list[Tile]:
+        """The tiles that a window of pixels meets."""
+        return [
+            self.tile(r, c)
+            for r in range(max(rows.start, 0) // self.side, -(-min(rows.stop, self.height) // self.side))
+            for c in range(max(columns.start, 0) // self.side, -(-min(columns.stop, self.width) // self.side))
+        ]
+
+
+def latents(pixels: int) -> int:
+    return -(-pixels // STRIDE)
+
+
+def analysis_span(core: Span, size: int) -> Span:
+    """A core with its halo inside the picture, filled up to whole latents; what lies outside is reflected."""
+    start = core.start - (ANALYSIS_HALO if core.start else 0)
+    stop = core.start + latents(core.size) * STRIDE
+    return Span(start, stop + (ANALYSIS_HALO if core.stop < size else 0))
+
+
+def synthesis_span(core: Span, size: int) -> Span:
+    """The latents, counted over the whole picture, that a core is synthesised from."""
+    first, last = core.start // STRIDE, latents(core.stop)
+    return Span(max(first - SYNTHESIS_HALO, 0), min(last + SYNTHESIS_HALO, latents(size)))

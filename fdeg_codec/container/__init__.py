@@ -1,0 +1,1 @@
+"""Bytes only: header, sections, index, checksums. Knows neither torch nor rasterio nor numpy."""

@@ -1,0 +1,88 @@
+"""What a raster carries besides pixels, as a list of (kind, length, bytes).
+
+A reader that meets a kind it does not know skips it if the kind has its high bit set, and refuses the file if not.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from enum import IntEnum
+from typing import Any
+
+from fdeg_codec.container.varint import read_varint, write_varint
+from fdeg_codec.errors import BadFileError, UnsupportedError
+
+SKIPPABLE = 0x80
+MAX_TEXT = 1 << 24  # bytes after decompression
+
+
+class Kind(IntEnum):
+    """Sections this version writes. Without the first four, pixels would be wrong; the rest may be skipped."""
+
+    MAPPING = 1
+    NODATA = 2
+    LAYERS = 3
+    ORDER = 4
+    CRS = SKIPPABLE | 1
+    TRANSFORM = SKIPPABLE | 2
+    GCPS = SKIPPABLE | 3
+    RPCS = SKIPPABLE | 4
+    TAGS = SKIPPABLE | 5
+    BANDS = SKIPPABLE | 6
+
+
+Sections = dict[Kind, bytes]
+
+
+def pack_sections(sections: Sections) -> bytes:
+    """The sections in the order of their kinds, and their CRC; nothing at all for none."""
+    out = bytearray()
+    for kind in sorted(sections):
+        out.append(kind)
+        write_varint(out, len(sections[kind]))
+        out += sections[kind]
+    return bytes(out) + struct.pack("<I", zlib.crc32(out)) if out else b""
+
+
+def unpack_sections(data: bytes) -> Sections:
+    if not data:
+        return {}
+    body = data[:-4]
+    if struct.pack("<I", zlib.crc32(body)) != data[-4:]:
+        raise BadFileError("its sections are damaged (checksum)")
+    sections: Sections = {}
+    at = 0
+    while at < len(body):
+        kind = body[at]
+        length, start = read_varint(body, at + 1)
+        at = start + length
+        if at > len(body):
+            raise BadFileError("a section is longer than the file says")
+        if kind in Kind.__members__.values():
+            sections[Kind(kind)] = body[start:at]
+        elif not kind & SKIPPABLE:
+            raise UnsupportedError(f"needs section {kind}, which this version of fdeg does not know: use a newer release")
+    return sections
+
+
+def pack_text(value: Any) -> bytes:
+    """A value as JSON: plain behind a 0, or deflated behind a 1 where that is smaller."""
+    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    small = zlib.compress(plain, 9)
+    return b"\1" + small if len(small) < len(plain) else b"\0" + plain
+
+
+def unpack_text(data: bytes) -> Any:
+    try:
+        if data[:1] == b"\1":
+            inflater = zlib.decompressobj()
+            text = inflater.decompress(data[1:], MAX_TEXT)
+            if not inflater.eof:
+                raise BadFileError("a text section is larger than it may be")
+        else:
+            text = data[1:]
+        return json.loads(text)
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise BadFileError("a text section cannot be read") from error

@@ -1,0 +1,62 @@
+"""Everything a file says about itself, for `fdeg info`: no pixels, no torch."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from fdeg_codec.container.file import Reader
+from fdeg_codec.container.header import VERSION
+from fdeg_codec.container.sections import Kind, unpack_text
+from fdeg_codec.errors import FdegError, RasterError
+
+TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "rpcs", Kind.TAGS: "tags", Kind.BANDS: "band"}
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """Header, sections and the sizes of all entries."""
+    try:
+        with path.open("rb") as stream:
+            return _table(Reader(stream))
+    except OSError as error:
+        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+    except FdegError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _table(reader: Reader) -> dict[str, Any]:
+    h = reader.header
+    table: dict[str, Any] = {
+        "file": "",
+        "version": VERSION,
+        "model": h.fingerprint.hex(),
+        "lambda": round(h.lambda_, 1),
+        "dtype": h.dtype,
+        "bands": h.bands,
+        "height": h.height,
+        "width": h.width,
+        "tile": h.tile,
+        "planes": h.planes,
+        "layers": unpack_text(reader.sections[Kind.LAYERS]) if Kind.LAYERS in reader.sections else [],
+        "bytes": reader.size,
+        "bpp": round(8 * reader.size / (h.height * h.width), 4),
+        "overhead": reader.overhead,
+    }
+    if Kind.TRANSFORM in reader.sections:
+        table["transform"] = struct.unpack("<6d", reader.sections[Kind.TRANSFORM])
+    table |= {name: unpack_text(reader.sections[kind]) for kind, name in TEXTS.items() if kind in reader.sections}
+    table["tiles"] = list(_tiles(reader))
+    return table
+
+
+def _tiles(reader: Reader) -> Any:
+    h = reader.header
+    for number in range(h.tile_rows * h.tile_columns):
+        row, column = divmod(number, h.tile_columns)
+        yield {
+            "tile": number,
+            "rows": [row * h.tile, min((row + 1) * h.tile, h.height)],
+            "columns": [column * h.tile, min((column + 1) * h.tile, h.width)],
+            "bytes": reader.lengths[number * h.per_tile : (number + 1) * h.per_tile],
+        }

@@ -1,0 +1,32 @@
+"""Counts and signed numbers in as few bytes as they need: seven bits each, low ones first (LEB128)."""
+
+from __future__ import annotations
+
+from fdeg_codec.errors import BadFileError
+
+MAX_BYTES = 9
+
+
+def write_varint(out: bytearray, value: int) -> None:
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The value at `at`, and where the next begins."""
+    value = 0
+    for k, byte in enumerate(data[at : at + MAX_BYTES]):
+        value |= (byte & 0x7F) << 7 * k
+        if byte < 0x80:
+            return value, at + k + 1
+    raise BadFileError("a number is cut off")
+
+
+def zigzag(value: int) -> int:
+    return 2 * value if value >= 0 else -2 * value - 1
+
+
+def unzigzag(value: int) -> int:
+    return value >> 1 if value % 2 == 0 else -(value >> 1) - 1

@@ -1,0 +1,1 @@
+"""Integers to bits, exactly: rounding with a guard, tables of frequencies, a range coder. numpy only."""

@@ -1,0 +1,25 @@
+"""Generalised divisive normalisation (Balle et al. 2016), and its inverse for synthesis."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FLOOR = 1e-6
+
+
+class GDN(nn.Module):
+    """x / sqrt(beta + gamma x^2), or x * sqrt(...) with `inverse`. Squares keep beta and gamma positive."""
+
+    def __init__(self, c: int, inverse: bool = False) -> None:
+        super().__init__()
+        self.inverse = inverse
+        self.beta_root = nn.Parameter(torch.ones(c))
+        self.gamma_root = nn.Parameter(0.3 * torch.eye(c) + 0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gamma = (self.gamma_root**2).to(x.dtype)
+        beta = (self.beta_root**2 + FLOOR).to(x.dtype)
+        norm = F.conv2d(x * x, gamma[:, :, None, None], beta)
+        return x * (torch.sqrt(norm) if self.inverse else torch.rsqrt(norm))

@@ -1,0 +1,95 @@
+"""The plain pieces every branch is made of: convolutions, Down, Res and Up (the paper's figure 2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fdeg_codec.networks.gdn import GDN
+
+SLOPE = 0.01
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution that is a matrix product in float64, where the CPU's own kernels are slow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != self.weight.dtype or x.element_size() < 8 or self.groups > 1:
+            return super().forward(x)
+        b, _, h, w = x.shape
+        (s, _), (p, q) = self.stride, (int(self.padding[0]), int(self.padding[1]))
+        kh, kw = self.kernel_size
+        out_h, out_w = (h + 2 * p - kh) // s + 1, (w + 2 * q - kw) // s + 1
+        columns = F.unfold(x, self.kernel_size, padding=(p, q), stride=s) if kh * kw * s > 1 else x.flatten(2)
+        y = self.weight.flatten(1) @ columns
+        if self.bias is not None:
+            y = y + self.bias[:, None]
+        return y.view(b, -1, out_h, out_w)
+
+
+def conv(i: int, o: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> Conv2d:
+    return Conv2d(i, o, kernel, stride, padding=kernel // 2, bias=bias)
+
+
+def up(i: int, o: int, kernel: int = 3) -> nn.ConvTranspose2d:
+    """A stride-2 transposed convolution that exactly doubles height and width."""
+    return nn.ConvTranspose2d(i, o, kernel, 2, padding=kernel // 2, output_padding=1)
+
+
+class LeakyReLU(nn.LeakyReLU):
+    """In place where nothing is recorded: one pass over memory less."""
+
+    def __init__(self) -> None:
+        super().__init__(SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, SLOPE, inplace=not x.requires_grad)
+
+
+class Down(nn.Module):
+    """Half the size: conv K3 S2, lrelu, conv K3, GDN, and a K1 shortcut of every second pixel."""
+
+    def __init__(self, i: int, o: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv(i, o, 3, 2), LeakyReLU(), conv(o, o), GDN(o))
+        self.shortcut = conv(i, o, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return add(self.body(x), self.shortcut(x[:, :, ::2, ::2]))
+
+
+class Res(nn.Module):
+    """conv K3, lrelu, conv K3, lrelu, plus the input."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv(c, c), LeakyReLU(), conv(c, c), LeakyReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return add(self.body(x), x)
+
+
+class Up(nn.Module):
+    """Twice the size: up K3, lrelu, conv K3, inverse GDN, and an up K1 shortcut."""
+
+    def __init__(self, i: int, o: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(up(i, o), LeakyReLU(), conv(o, o), GDN(o, inverse=True))
+        self.shortcut = up(i, o, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return add(self.body(x), self.shortcut(x))
+
+
+def add(fresh: Tensor, other: Tensor) -> Tensor:
+    """`fresh + other`, into the memory of `fresh` where nothing is recorded."""
+    return fresh + other if fresh.requires_grad else fresh.add_(other)
+
+
+def channels_last(net: nn.Module) -> nn.Module:
+    """Every convolution's weights in the memory order its kernels are fastest in."""
+    for p in net.parameters():
+        if p.dim() == 4:
+            p.data = p.data.contiguous(memory_format=torch.channels_last)
+    return net

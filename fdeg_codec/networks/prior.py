@@ -1,0 +1,39 @@
+"""p(z), eq. 4: a learned density per channel (Balle et al. 2018, appendix 6.1)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WIDTHS = (1, 3, 3, 3, 1)
+INIT_SCALE = 1.0
+
+
+class FactorizedPrior(nn.Module):
+    """A cumulative distribution per channel: a small network that can only rise."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        scale = INIT_SCALE ** (1 / (len(WIDTHS) - 1))
+        self.matrices, self.biases, self.factors = (nn.ParameterList() for _ in range(3))
+        for i, o in zip(WIDTHS, WIDTHS[1:], strict=False):
+            self.matrices.append(torch.full((channels, o, i), math.log(math.expm1(1 / scale / o))))
+            self.biases.append(torch.empty(channels, o, 1).uniform_(-0.5, 0.5))
+            self.factors.append(torch.zeros(channels, o, 1))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The cumulative distribution's logit at `x` (channel, 1, position)."""
+        for k, (matrix, bias, factor) in enumerate(zip(self.matrices, self.biases, self.factors, strict=True)):
+            x = F.softplus(matrix) @ x + bias
+            if k < len(self.matrices) - 1:
+                x = x + torch.tanh(factor) * torch.tanh(x)
+        return x
+
+    def mass(self, low: Tensor, high: Tensor) -> Tensor:
+        """The probability between `low` and `high` (channel, 1, position), computed in the thinner tail."""
+        low, high = self.logits(low), self.logits(high)
+        sign = -torch.sign(low + high).detach()
+        return (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()

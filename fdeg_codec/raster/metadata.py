@@ -1,0 +1,176 @@
+"""What a raster says about itself, as the container's sections and back."""
+
+from __future__ import annotations
+
+import struct
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.errors import CRSError
+from rasterio.rpc import RPC
+from rasterio.transform import Affine
+
+from fdeg_codec.container.sections import Kind, Sections, pack_text, unpack_text
+from fdeg_codec.errors import BadFileError
+
+DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
+DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
+PLAIN_COLOURS = (["gray"], ["red", "green", "blue"])
+
+
+@dataclass
+class Metadata:
+    """Geo-referencing, tags and the description of bands."""
+
+    crs: CRS | None = None
+    transform: Affine | None = None
+    gcps: list[GroundControlPoint] = field(default_factory=list)
+    gcps_crs: CRS | None = None
+    rpcs: RPC | None = None
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # by namespace, "" the default one
+    band_tags: list[dict[str, str]] = field(default_factory=list)
+    colours: list[str] = field(default_factory=list)
+    descriptions: list[str | None] = field(default_factory=list)
+    units: list[str | None] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+    offsets: list[float] = field(default_factory=list)
+
+
+def describe(source: Any) -> Metadata:
+    """The metadata of an open rasterio dataset."""
+    gcps, gcps_crs = source.gcps
+    namespaces = set(source.tag_namespaces()) - DERIVED_NAMESPACES
+    tags = {"": source.tags()} | {n: source.tags(ns=n) for n in namespaces}
+    return Metadata(
+        crs=source.crs,
+        transform=None if source.transform == Affine.identity() else source.transform,
+        gcps=gcps,
+        gcps_crs=gcps_crs,
+        rpcs=source.rpcs,
+        tags={n: t for n, t in tags.items() if t},
+        band_tags=[_lasting(source.tags(b)) for b in source.indexes],
+        colours=[c.name for c in source.colorinterp],
+        descriptions=list(source.descriptions),
+        units=list(source.units),
+        scales=list(source.scales),
+        offsets=list(source.offsets),
+    )
+
+
+def to_sections(m: Metadata) -> Sections:
+    """Only what is there and not plain."""
+    sections: Sections = {}
+    if m.crs:
+        sections[Kind.CRS] = pack_text(_crs_text(m.crs))
+    if m.transform:
+        sections[Kind.TRANSFORM] = struct.pack("<6d", *m.transform[:6])
+    if m.gcps:
+        points = [[p.row, p.col, p.x, p.y, p.z, p.id, p.info] for p in m.gcps]
+        sections[Kind.GCPS] = pack_text({"crs": _crs_text(m.gcps_crs) if m.gcps_crs else None, "points": points})
+    if m.rpcs:
+        sections[Kind.RPCS] = pack_text(m.rpcs.to_gdal())
+    if m.tags or any(m.band_tags):
+        sections[Kind.TAGS] = pack_text({"tags": m.tags, "bands": m.band_tags if any(m.band_tags) else []})
+    bands = _bands(m)
+    if bands:
+        sections[Kind.BANDS] = pack_text(bands)
+    return sections
+
+
+def from_sections(sections: Sections, bands: int) -> Metadata:
+    """The metadata of a file; what contradicts itself is a damaged file."""
+    try:
+        return _from_sections(sections, bands)
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error, CRSError) as error:
+        raise BadFileError("its metadata cannot be read") from error
+
+
+def _from_sections(sections: Sections, bands: int) -> Metadata:
+    m = Metadata(colours=_plain_colours(bands))
+    if Kind.CRS in sections:
+        m.crs = CRS.from_user_input(unpack_text(sections[Kind.CRS]))
+    if Kind.TRANSFORM in sections:
+        m.transform = Affine(*struct.unpack("<6d", sections[Kind.TRANSFORM]))
+    if Kind.GCPS in sections:
+        table = unpack_text(sections[Kind.GCPS])
+        m.gcps = [GroundControlPoint(*point) for point in table["points"]]
+        m.gcps_crs = CRS.from_user_input(table["crs"]) if table["crs"] else None
+    if Kind.RPCS in sections:
+        m.rpcs = RPC.from_gdal(unpack_text(sections[Kind.RPCS]))
+    if Kind.TAGS in sections:
+        table = unpack_text(sections[Kind.TAGS])
+        m.tags, m.band_tags = table["tags"], table["bands"]
+    for name, values in unpack_text(sections[Kind.BANDS]).items() if Kind.BANDS in sections else ():
+        if name in ("colours", "descriptions", "units", "scales", "offsets") and len(values) == bands:
+            setattr(m, name, values)
+    for colour in m.colours:
+        ColorInterp[colour]
+    return m
+
+
+def apply(m: Metadata, target: Any) -> None:
+    """Write into a rasterio dataset open for writing what its creation did not take."""
+    if m.gcps:
+        target.gcps = (m.gcps, m.gcps_crs or CRS())
+    if m.rpcs:
+        target.rpcs = m.rpcs
+    for namespace, tags in m.tags.items():
+        target.update_tags(ns=namespace or None, **tags)
+    for band, tags in enumerate(m.band_tags, 1):
+        target.update_tags(band, **tags)
+    target.colorinterp = [ColorInterp[c] for c in m.colours]
+    if m.scales:
+        target.scales = m.scales
+    if m.offsets:
+        target.offsets = m.offsets
+    if m.units:
+        target.units = [u or "" for u in m.units]
+    for band, description in enumerate(m.descriptions, 1):
+        if description:
+            target.set_band_description(band, description)
+
+
+def within(m: Metadata, column: int, row: int) -> Metadata:
+    """The metadata of a picture that begins at `column` and `row` of this one."""
+    if (column, row) == (0, 0):
+        return m
+    moved = replace(m)
+    if m.transform:
+        moved.transform = m.transform * Affine.translation(column, row)
+    moved.gcps = [GroundControlPoint(p.row - row, p.col - column, p.x, p.y, p.z, p.id, p.info) for p in m.gcps]
+    if m.rpcs:
+        moved.rpcs = copy(m.rpcs)
+        moved.rpcs.line_off -= row
+        moved.rpcs.samp_off -= column
+    return moved
+
+
+def _bands(m: Metadata) -> dict[str, list[Any]]:
+    plain = {
+        "colours": m.colours in PLAIN_COLOURS,
+        "descriptions": not any(m.descriptions),
+        "units": not any(m.units),
+        "scales": all(s == 1 for s in m.scales),
+        "offsets": all(o == 0 for o in m.offsets),
+    }
+    return {name: getattr(m, name) for name, is_plain in plain.items() if not is_plain}
+
+
+def _plain_colours(bands: int) -> list[str]:
+    return next((list(c) for c in PLAIN_COLOURS if len(c) == bands), ["undefined"] * bands)
+
+
+def _crs_text(crs: CRS) -> str:
+    """The authority's code where it says everything, else WKT."""
+    code = crs.to_epsg()
+    with rasterio.Env():
+        return f"EPSG:{code}" if code and CRS.from_epsg(code).wkt == crs.wkt else str(crs.wkt)
+
+
+def _lasting(tags: dict[str, str]) -> dict[str, str]:
+    return {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS)}

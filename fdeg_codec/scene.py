@@ -1,0 +1,175 @@
+"""The object that `fdeg_codec.open` returns: an .fdg file that reads like a raster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.codec.decode import Decoder, Piece, nodata_of
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.tiles import Grid, Span
+from fdeg_codec.container.file import Reader
+from fdeg_codec.devices import DeviceName, Precision
+from fdeg_codec.errors import FdegError, RasterError, UsageError
+from fdeg_codec.raster import metadata
+from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.metadata import Metadata
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+    from rasterio.transform import Affine
+
+Progress = Callable[[int, int], None]
+
+
+class Window(NamedTuple):
+    """A rectangle of pixels."""
+
+    column: int
+    row: int
+    width: int
+    height: int
+
+
+class Scene:
+    """An open .fdg file. Nothing is decoded, and no weights are loaded, before `read`."""
+
+    def __init__(self, path: Path | str, *, device: DeviceName = "auto", precision: Precision = "auto") -> None:
+        self.path = Path(path)
+        self._device: DeviceName = device
+        self._precision: Precision = precision
+        self._decoder: Decoder | None = None
+        try:
+            self._stream = self.path.open("rb")
+        except OSError as error:
+            raise RasterError(f"{self.path}: cannot be read ({error.strerror})") from error
+        try:
+            with self._naming():
+                self._reader = Reader(self._stream)
+                self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
+                self.nodata = nodata_of(self._reader)
+        except FdegError:
+            self._stream.close()
+            raise
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows, columns."""
+        h = self._reader.header
+        return h.bands, h.height, h.width
+
+    @property
+    def dtype(self) -> str:
+        return self._reader.header.dtype
+
+    @property
+    def crs(self) -> CRS | None:
+        return self.metadata.crs
+
+    @property
+    def transform(self) -> Affine | None:
+        return self.metadata.transform
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """What rasterio calls a profile."""
+        bands, height, width = self.shape
+        known = {"count": bands, "height": height, "width": width, "dtype": self.dtype, "nodata": self.nodata}
+        return {"driver": "FDEG", **known, "crs": self.crs, "transform": self.transform}
+
+    def read(self, window: tuple[int, int, int, int] | None = None) -> NDArray[Any]:
+        """The samples (band, row, column) of `window` (column, row, width, height), or all of them."""
+        w = self._inside(window)
+        out = np.empty((self.shape[0], w.height, w.width), self.dtype)
+        for piece in self._pieces(w):
+            top, left = piece.row - w.row, piece.column - w.column
+            out[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]] = piece.samples
+        return out
+
+    def save(
+        self,
+        target: Path | str,
+        window: tuple[int, int, int, int] | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Decode into a raster file, in the format that the ending of its name says."""
+        from fdeg_codec.raster.sink import Sink, driver_of
+
+        target, w = Path(target), self._inside(window)
+        driver = driver_of(target)
+        described = metadata.within(self.metadata, w.column, w.row)
+        with replacing(target, overwrite) as partial:
+            self._opened()
+            shape = self.shape[0], w.height, w.width
+            with Sink(partial, driver, shape, self.dtype, self.nodata, described) as sink:
+                total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
+                for done, piece in enumerate(self._pieces(w), 1):
+                    sink.write(piece.samples, piece.row - w.row, piece.column - w.column, piece.mask)
+                    if progress:
+                        progress(done, total)
+
+    def verify(self, progress: Progress | None = None) -> int:
+        """Check every checksum and entropy-decode every tile; returns the number of entries."""
+        decoder = self._opened()
+        h = self._reader.header
+        for tile in Grid(h.height, h.width, h.tile):
+            with self._naming():
+                for plane in range(h.planes):
+                    decoder.latents(tile, plane)
+                for k in range(h.layers):
+                    decoder.layer(tile, k)
+            decoder.forget(tile)
+            if progress:
+                progress(tile.number + 1, h.tile_rows * h.tile_columns)
+        return h.entries
+
+    def _opened(self) -> Decoder:
+        if self._decoder is None:
+            with self._naming():
+                engine = load_engine(self._reader.header.fingerprint, self._device, self._precision)
+                self._decoder = Decoder(self._reader, engine)
+        return self._decoder
+
+    def _pieces(self, w: Window) -> Iterator[Piece]:
+        decoder = self._opened()
+        with self._naming():
+            yield from decoder.pieces(*_spans(w))
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Put this file's name before what is wrong with it."""
+        try:
+            yield
+        except FdegError as error:
+            raise type(error)(f"{self.path}: {error}") from error
+
+    def _inside(self, window: tuple[int, int, int, int] | None) -> Window:
+        _, height, width = self.shape
+        w = Window(0, 0, width, height) if window is None else Window(*window)
+        if w.column < 0 or w.row < 0 or w.width < 1 or w.height < 1 or w.column + w.width > width or w.row + w.height > height:
+            raise UsageError(
+                f"{self.path}: window {w.column},{w.row},{w.width},{w.height} (column, row, width, height) "
+                f"leaves the picture of {width} x {height}"
+            )
+        return w
+
+
+def _spans(w: Window) -> tuple[Span, Span]:
+    return Span(w.row, w.row + w.height), Span(w.column, w.column + w.width)

@@ -1,0 +1,1 @@
+"""Training: data, loss, loop, export. The only floor that imports optimisers."""

@@ -1,0 +1,74 @@
+"""What a training run is made of, read from TOML."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fdeg_codec.errors import FdegError
+from fdeg_codec.networks.fdegcnet import Architecture
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A share of the steps, with its own crops."""
+
+    until: float  # share of the run at which the stage ends
+    crop: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run. Rates are of Adam; `lambdas` bound a log-uniform draw per sample."""
+
+    name: str
+    architecture: Architecture
+    stages: tuple[Stage, ...]
+    steps: int = 2**31
+    minutes: float = math.inf  # whichever of the two ends first
+    learning_rate: float = 5e-4
+    final_rate_share: float = 0.02
+    warm_up: int = 100
+    gain_rate_factor: float = 10.0
+    hyper_gain_rate_factor: float = 0.0
+    hyper_gain: float = 6.0
+    gradient_norm: float = 1.0
+    ema: float = 0.998
+    lambdas: tuple[float, float] = (119.0, 4400.0)
+    sample_weight_power: float = 0.4
+    natural_share: float = 0.8  # groups that stay natural RGB; the others are grayed, mixed, stretched or noisy
+    validate_minutes: float = 15.0
+    save_minutes: float = 10.0
+    seed: int = 1
+
+    def progress(self, step: int, seconds: float) -> float:
+        """The share of the run that is done."""
+        return min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
+
+    def stage_at(self, progress: float) -> Stage:
+        return next((s for s in self.stages if progress < s.until), self.stages[-1])
+
+
+def find_config(name: str) -> Config:
+    """The configuration in a file, or the one of that name beside this module."""
+    own = Path(__file__).parent / "configs" / f"{name}.toml"
+    path = own if own.exists() else Path(name)
+    try:
+        return load_config(path)
+    except OSError as error:
+        raise FdegError(f"{name}: no such configuration") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise FdegError(f"{path}: not a training configuration ({error})") from error
+
+
+def load_config(path: Path) -> Config:
+    table = tomllib.loads(path.read_text())
+    architecture = table.pop("architecture")
+    architecture["widths"] = tuple(architecture["widths"])
+    stages = tuple(Stage(**s) for s in table.pop("stages"))
+    if "lambdas" in table:
+        table["lambdas"] = tuple(table["lambdas"])
+    return Config(architecture=Architecture(**architecture), stages=stages, **table)

@@ -1,0 +1,79 @@
+"""Training pictures: folders in memory, random crops, and groups of bands that are not natural RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from fdeg_codec.errors import FdegError
+
+SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg"}
+
+Picture = NDArray[np.uint8]
+
+
+def load_folder(folder: Path) -> list[Picture]:
+    """Every picture below `folder` as (row, column, 3), in the order of their names."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise FdegError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    return [np.asarray(Image.open(p).convert("RGB")) for p in paths]
+
+
+class Crops:
+    """An endless draw of crops, pictures weighted by the square root of their area."""
+
+    def __init__(self, pictures: list[Picture], natural_share: float, rng: np.random.Generator) -> None:
+        self.pictures = pictures
+        self.natural_share = natural_share
+        self.rng = rng
+        weights = np.sqrt([p.shape[0] * p.shape[1] for p in pictures])
+        self.weights = weights / weights.sum()
+
+    def batch(self, size: int, crop: int) -> Tensor:
+        return torch.stack([torch.from_numpy(self._one(crop)) for _ in range(size)])
+
+    def _one(self, crop: int) -> NDArray[np.float32]:
+        rng = self.rng
+        picture = self.pictures[rng.choice(len(self.pictures), p=self.weights)]
+        # Large pictures are drawn at full or half resolution: two ground sampling distances for one.
+        shrink = 2 if min(picture.shape[:2]) >= 4 * crop and rng.random() < 0.3 else 1
+        side = crop * shrink
+        short = [max(side - n, 0) for n in picture.shape[:2]]
+        if any(short):
+            picture = np.pad(picture, ((0, short[0]), (0, short[1]), (0, 0)), mode="reflect")
+        top, left = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
+        x = picture[top : top + side, left : left + side].astype(np.float32) / 255
+        if shrink > 1:
+            x = x.reshape(crop, shrink, crop, shrink, 3).mean((1, 3))
+        x = np.rot90(x, int(rng.integers(4)))
+        if rng.random() < 0.5:
+            x = x[:, ::-1]
+        if rng.random() > self.natural_share:
+            x = disguise(x, rng)
+        return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+
+
+def disguise(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A group a codec meets besides RGB: one or two bands repeated, random mixes, other tone curves, sensor noise."""
+    kind = rng.integers(4)
+    if kind == 0:
+        x = np.repeat(x.mean(2, keepdims=True), 3, 2)
+    elif kind == 1:
+        x = x[:, :, [0, int(rng.integers(1, 3)), 0]]
+    else:
+        mix = rng.dirichlet(np.ones(3), 3) if kind == 2 else rng.permutation(np.eye(3))
+        x = x @ mix.T.astype(np.float32)
+    if rng.random() < 0.5:
+        x = x ** np.float32(rng.uniform(0.5, 2.0))
+    if rng.random() < 0.5:
+        low, high = np.sort(rng.uniform(0, 1, 2)).astype(np.float32)
+        x = low + x * (high - low)
+    if rng.random() < 0.3:
+        x = x + rng.normal(0, rng.uniform(0, 0.03), x.shape).astype(np.float32)
+    return np.clip(x, 0, 1)

@@ -1,0 +1,64 @@
+"""A trained network as the pair of files that the codec loads: half-precision weights and a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
+
+from fdeg_codec.codec.engine import Z_TABLE
+from fdeg_codec.entropy.tables import TOTAL
+from fdeg_codec.networks.fdegcnet import FDEGCNet
+from fdeg_codec.networks.gains import LEVELS
+
+Z_HALF = 31
+SMALL = 4096  # tensors up to this size keep single precision
+
+
+def export(net: FDEGCNet, folder: Path, name: str, trained: dict[str, Any]) -> Path:
+    """Write `name`.safetensors and `name`.json into `folder`; returns the manifest's path."""
+    tensors = {k: _halved(v) for k, v in net.state_dict().items()}
+    tensors[Z_TABLE] = torch.from_numpy(z_frequencies(net))
+    data = save(tensors)
+    manifest = {
+        "name": name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "architecture": asdict(net.architecture),
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "lambda": [128, 4096],
+        "trained": trained,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.safetensors").write_bytes(data)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    return path
+
+
+@torch.no_grad()
+def z_frequencies(net: FDEGCNet) -> NDArray[np.int32]:
+    """(level, channel, value): the mass of -31..31 and of all else, in integers that sum to 2^22."""
+    prior, gains = net.prior.double(), net.entropy.z_gain.table.double()
+    edges = torch.arange(-Z_HALF - 1, Z_HALF + 1, dtype=torch.float64) + 0.5
+    table = np.empty((LEVELS, len(gains[0]), 2 * Z_HALF + 2), np.int32)
+    for level in range(LEVELS):
+        at = (edges * torch.exp(-gains[level])[:, None])[:, None]
+        mass = prior.mass(at[..., :-1], at[..., 1:])[:, 0].numpy()
+        counts = np.floor(mass * TOTAL).astype(np.int64)
+        table[level, :, :-1] = counts
+        table[level, :, -1] = TOTAL - counts.sum(1)
+    net.prior.float()
+    return table
+
+
+def _halved(t: Tensor) -> Tensor:
+    small = t.numel() <= SMALL or not t.is_floating_point()
+    return t.contiguous() if small else t.half().contiguous()

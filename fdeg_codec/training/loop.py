@@ -1,0 +1,179 @@
+"""The training loop: draw, step, average, and now and then validate and save."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fdeg_codec.devices import multiplies_bfloat16
+from fdeg_codec.networks.fdegcnet import FDEGCNet
+from fdeg_codec.networks.layers import channels_last
+from fdeg_codec.training.config import Config
+from fdeg_codec.training.data import Crops, Picture
+from fdeg_codec.training.loss import forward, objective
+from fdeg_codec.training.start import initialise
+
+VALIDATION_LEVELS = (0.0, 2.0, 5.0)
+CHECKPOINT = "checkpoint.pt"
+
+
+class Trainer:
+    """A network, its optimiser and its averaged twin, in a folder that a later run can resume from."""
+
+    def __init__(self, config: Config, pictures: list[Picture], out: Path, device: torch.device) -> None:
+        self.config = config
+        self.out = out
+        out.mkdir(parents=True, exist_ok=True)
+        self.device = device
+        self.rng = np.random.default_rng(config.seed)
+        torch.manual_seed(config.seed)
+        self.crops = Crops(pictures, config.natural_share, self.rng)
+        self.net = FDEGCNet(config.architecture)
+        initialise(self.net, config, self.crops)
+        channels_last(self.net.to(self.device))
+        self.average = [p.detach().clone() for p in self.net.parameters()]
+        self.optimiser = torch.optim.Adam(self._groups(), foreach=True)
+        self.step = 0
+        self.seconds = 0.0
+
+    def _groups(self) -> list[dict[str, Any]]:
+        config, net = self.config, self.net
+        hyper_gain = list(net.entropy.z_gain.parameters())
+        fast = [*net.entropy.y_gain.parameters(), *net.y_ungain.parameters(), *net.prior.parameters()]
+        special = {id(p) for p in hyper_gain + fast}
+        plain = [p for p in net.parameters() if id(p) not in special]
+        factors = (1.0, config.gain_rate_factor, config.hyper_gain_rate_factor)
+        groups = zip((plain, fast, hyper_gain), factors, strict=True)
+        return [{"params": list(p), "lr": 0.0, "factor": factor} for p, factor in groups]
+
+    def progress(self) -> float:
+        return self.config.progress(self.step, self.seconds)
+
+    def rate(self) -> float:
+        """Cosine from the peak to its final share, after a linear warm-up."""
+        c = self.config
+        cosine = c.final_rate_share + (1 - c.final_rate_share) * (1 + math.cos(math.pi * self.progress())) / 2
+        return c.learning_rate * cosine * min(1.0, (self.step + 1) / c.warm_up)
+
+    def advance(self) -> dict[str, float]:
+        """One step; returns what is worth plotting."""
+        c = self.config
+        stage = c.stage_at(self.progress())
+        x = self.crops.batch(stage.batch, stage.crop).to(self.device, memory_format=torch.channels_last)
+        bounds = np.log2(c.lambdas) - 7
+        level = torch.from_numpy(self.rng.uniform(*bounds, stage.batch)).float().to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate() * group["factor"]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device)):
+            outcome = forward(self.net, x, level)
+        loss = objective(outcome, level, c.sample_weight_power)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), c.gradient_norm)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self.step += 1
+        decay = min(c.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.net.parameters()], 1 - decay)
+        return {
+            "loss": loss.item(),
+            "y_bpp": outcome.y_bpp.mean().item(),
+            "z_bpp": outcome.z_bpp.mean().item(),
+            "psnr": (-10 * torch.log10(outcome.mse)).mean().item(),
+            "norm": norm.item(),
+            "y_std": outcome.y.std().item(),
+            "z_alive": (outcome.z_hat.round() != 0).float().mean().item(),
+        }
+
+    def averaged(self) -> FDEGCNet:
+        """A copy of the network with the averaged weights."""
+        twin = FDEGCNet(self.config.architecture).to(self.device)
+        for p, mean in zip(twin.parameters(), self.average, strict=True):
+            p.data.copy_(mean)
+        channels_last(twin)
+        return twin.eval()
+
+    def save(self) -> None:
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "net": self.net.state_dict(),
+            "average": dict(zip((n for n, _ in self.net.named_parameters()), self.average, strict=True)),
+            "optimiser": self.optimiser.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "numpy_rng": self.rng.bit_generator.state,
+        }
+        partial = self.out / f"{CHECKPOINT}.part"
+        torch.save(state, partial)
+        partial.replace(self.out / CHECKPOINT)
+
+    def resume(self) -> None:
+        state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=False)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.net.load_state_dict(state["net"])
+        for mean, saved in zip(self.average, state["average"].values(), strict=True):
+            mean.copy_(saved)
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["torch_rng"].cpu())
+        self.rng.bit_generator.state = state["numpy_rng"]
+
+    def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
+        """Train to the last step or the time limit; log, validate and save on the way."""
+        c = self.config
+        begin = clock = time.monotonic()
+        saved = validated = begin
+        gathered: list[dict[str, float]] = []
+        while self.progress() < 1 and time.monotonic() - begin < 60 * max_minutes:
+            gathered.append(self.advance())
+            now = time.monotonic()
+            self.seconds += now - clock
+            clock = now
+            if self.step % 20 == 0:
+                means = {k: round(float(np.mean([g[k] for g in gathered])), 5) for k in gathered[0]}
+                self.log({"step": self.step, "seconds": round(self.seconds, 1), "rate": round(self.rate(), 8), **means})
+                gathered.clear()
+            if now - saved > 60 * c.save_minutes:
+                self.save()
+                saved = now
+            if now - validated > 60 * c.validate_minutes:
+                self.log({"step": self.step, "validation": validate(self.averaged(), validation)})
+                validated = clock = time.monotonic()
+        self.save()
+        self.log({"step": self.step, "validation": validate(self.averaged(), validation)})
+
+    def log(self, row: dict[str, Any]) -> None:
+        with (self.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+
+
+def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:
+    """The averaged network of a checkpoint, and how far it was trained."""
+    state = torch.load(out / CHECKPOINT, map_location="cpu", weights_only=False)
+    net = FDEGCNet(config.architecture)
+    net.load_state_dict(state["average"])
+    return net, {"config": config.name, "steps": state["step"], "minutes": round(state["seconds"] / 60)}
+
+
+@torch.no_grad()
+def validate(net: FDEGCNet, pictures: list[Picture]) -> list[dict[str, float]]:
+    """Mean estimated rate and PSNR of the pictures at a few levels."""
+    device = next(net.parameters()).device
+    table = []
+    for level in VALIDATION_LEVELS:
+        rows = []
+        for picture in pictures:
+            x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().to(device) / 255
+            x = x[:, :, : x.shape[2] // 64 * 64, : x.shape[3] // 64 * 64]
+            outcome = forward(net, x, torch.tensor([level], device=device), noisy=False)
+            rows.append((outcome.y_bpp.item(), outcome.z_bpp.item(), -10 * math.log10(outcome.mse.item())))
+        y_bpp, z_bpp, psnr = (float(m) for m in np.mean(rows, 0))
+        table.append(
+            {"lambda": 2 ** (level + 7), "bpp": round(y_bpp + z_bpp, 4), "z_bpp": round(z_bpp, 5), "psnr": round(psnr, 3)}
+        )
+    return table

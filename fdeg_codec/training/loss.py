@@ -1,0 +1,94 @@
+"""Rate and distortion, eq. 3, for every sample of a batch at its own lambda."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fdeg_codec.networks.entropy_model import SCALE_MAX, SCALE_MIN, Mixture
+from fdeg_codec.networks.fdegcnet import FDEGCNet
+
+LIKELIHOOD_FLOOR = 1e-6
+
+
+class Outcome(NamedTuple):
+    """Per sample: bits per pixel of y and z, mean squared error; and the tensors worth watching."""
+
+    y_bpp: Tensor
+    z_bpp: Tensor
+    mse: Tensor
+    y: Tensor
+    z_hat: Tensor
+
+
+def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True) -> Outcome:
+    """Estimated rates and the error of `x` at `level`. `noisy` relaxes quantisation for training."""
+    model = net.entropy
+    y = net.analyse(x)
+    z = net.summarise(y) * torch.exp(model.z_gain(level))[:, :, None, None]
+    z_hat = through(z)
+    y_gained = y * torch.exp(model.y_gain(level))[:, :, None, None]
+    y_hat = through(y_gained)
+
+    features = model.features(z_hat, level)[:, :, : y.shape[2], : y.shape[3]]
+    context = None
+    if model.context is not None:
+        context = model.context(y_hat * torch.exp(-model.y_gain(level))[:, :, None, None])
+    mixture = model(cells(features), cells(context), level)
+    mixture = Mixture(*(part.float() for part in mixture))
+
+    pixels = x.shape[2] * x.shape[3]
+    y_rate = bits(mixture_mass(cells(relaxed(y_gained) if noisy else y_hat), mixture))
+    z_rate = bits(prior_mass(net, relaxed(z) if noisy else z_hat, level))
+    x_hat = net.synthesise(y_hat, level)
+    if not noisy:
+        x_hat = (x_hat.clamp(0, 1) * 255).round() / 255
+    mse = ((x_hat - x) ** 2).mean((1, 2, 3))
+    return Outcome(y_rate / pixels, z_rate / pixels, mse, y, z_hat)
+
+
+def objective(outcome: Outcome, level: Tensor, power: float) -> Tensor:
+    """eq. 3, with every sample weighted so that no lambda drowns the others."""
+    lambdas = 2 ** (level + 7)
+    losses = outcome.y_bpp + outcome.z_bpp + lambdas * outcome.mse
+    return (losses * (512 / lambdas) ** power).mean()
+
+
+def mixture_mass(y: Tensor, mixture: Mixture) -> Tensor:
+    """The probability of the unit cell around each of `y`."""
+    scales = torch.exp(mixture.log_scales.clamp(math.log(SCALE_MIN), math.log(SCALE_MAX)))
+    distance = (y - mixture.means).abs()
+    upper = torch.special.ndtr((0.5 - distance) / scales)
+    lower = torch.special.ndtr((-0.5 - distance) / scales)
+    return (mixture.weights * (upper - lower)).sum(0)
+
+
+def prior_mass(net: FDEGCNet, z: Tensor, level: Tensor) -> Tensor:
+    """The probability of each quantised z; the prior is in natural units, so the cell shrinks as the gain grows."""
+    ungain = torch.exp(-net.entropy.z_gain(level))[:, :, None, None]
+    low, high = (((z + side) * ungain).transpose(0, 1).flatten(1)[:, None] for side in (-0.5, 0.5))
+    mass = net.prior.mass(low, high)
+    return mass.view(z.shape[1], len(z), -1).transpose(0, 1)
+
+
+def bits(mass: Tensor) -> Tensor:
+    """Total bits per sample."""
+    return -torch.log2(mass + LIKELIHOOD_FLOOR).flatten(1).sum(1)
+
+
+def cells(x: Tensor | None) -> Tensor:
+    """(sample, channel, row, column) as (sample, cell, channel)."""
+    return None if x is None else x.flatten(2).transpose(1, 2)  # type: ignore[return-value]
+
+
+def through(x: Tensor) -> Tensor:
+    """Rounded, with the gradient of the identity."""
+    return x + (x.round() - x).detach()
+
+
+def relaxed(x: Tensor) -> Tensor:
+    """Additive uniform noise, the differentiable stand-in for rounding (Balle et al. 2017)."""
+    return x + torch.rand_like(x) - 0.5

@@ -1,0 +1,58 @@
+"""Weights before the first step: the linear path is a KLT codec, everything else begins silent."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from fdeg_codec.networks.fdegcnet import BANDS, STRIDE, FDEGCNet
+from fdeg_codec.networks.gains import LEVELS
+from fdeg_codec.training.config import Config
+from fdeg_codec.training.data import Crops
+
+KLT_GAIN = 12.5  # the quantiser step that suits lambda 4096
+KLT_PATCHES = 40_000
+COMPONENT_SPREAD = (-1.2, 0.0, 0.8)  # log scales of the mixture's components about the channel's: a peaked start
+
+
+def initialise(net: FDEGCNet, config: Config, crops: Crops) -> None:
+    """Everything that training.md found to matter at step 0."""
+    levels = torch.linspace(1 - LEVELS, 0, LEVELS)[:, None] * math.log(2) / 2  # sqrt(lambda / 4096)
+    model = net.entropy
+    model.y_gain.table.data[:] = levels
+    net.y_ungain.table.data[:] = -levels
+    model.z_gain.table.data[:] = math.log(config.hyper_gain) + levels / 2
+    last = net.analysis[-2]
+    assert isinstance(last, nn.Conv2d)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(net.synthesis[-1].weight)
+    nn.init.zeros_(net.synthesis[-1].bias)
+    nn.init.normal_(model.head.weight, std=0.01)
+    spread = _initialise_linear_path(net, crops) if net.linear_analysis is not None else torch.ones(model.latent)
+    bias = model.head.bias.data.view(3, -1, model.latent)
+    bias[:2] = 0
+    bias[2] = torch.log(spread) + torch.tensor(COMPONENT_SPREAD)[:, None]
+
+
+def _initialise_linear_path(net: FDEGCNet, crops: Crops) -> torch.Tensor:
+    """Principal components of training patches; returns the deviation of each."""
+    analysis, synthesis = net.linear_analysis, net.linear_synthesis
+    assert isinstance(analysis, nn.Conv2d) and isinstance(synthesis, nn.ConvTranspose2d)
+    patches = crops.batch(KLT_PATCHES // 64, 8 * STRIDE)
+    rows = patches.unfold(2, STRIDE, STRIDE).unfold(3, STRIDE, STRIDE).permute(0, 2, 3, 1, 4, 5).reshape(-1, BANDS * STRIDE**2)
+    rows = rows.double().numpy() - 0.5
+    mean = rows.mean(0)
+    values, vectors = np.linalg.eigh(np.cov(rows.T))
+    keep = analysis.out_channels
+    basis = torch.from_numpy(vectors[:, ::-1][:, :keep].T.copy()).float()
+    shape = (keep, BANDS, STRIDE, STRIDE)
+    offset = torch.from_numpy(mean).float()
+    analysis.weight.data = (KLT_GAIN * basis).view(shape)
+    analysis.bias.data = -KLT_GAIN * (basis @ offset)  # type: ignore[union-attr]
+    synthesis.weight.data = (basis / KLT_GAIN).view(shape)
+    bands = offset.view(BANDS, -1).mean(1)
+    synthesis.bias.data = bands  # type: ignore[union-attr]
+    return KLT_GAIN * torch.from_numpy(values[::-1][:keep].copy()).clamp_min(1e-8).sqrt().float()

@@ -1,0 +1,88 @@
+"""Installed models: a safetensors file and a JSON manifest each. Found by name or fingerprint, verified, loaded.
+
+Only `Model.tensors` imports torch, so that listing models is quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdeg_codec.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_MODEL = "fdegcnet-lite"
+FINGERPRINT_BYTES = 8
+SEARCH_VARIABLE = "FDEG_WEIGHTS"  # more folders to look into, before the installed one
+
+
+@dataclass(frozen=True)
+class Model:
+    """One installed model."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def fingerprint(self) -> bytes:
+        return bytes.fromhex(self.manifest["sha256"])[:FINGERPRINT_BYTES]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights, once their hash is that of the manifest."""
+        from safetensors.torch import load
+
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{self.path}: the weights of {self.name} are missing; install fdeg again") from error
+        if hashlib.sha256(data).hexdigest() != self.manifest["sha256"]:
+            raise ModelError(f"{self.path}: these are not the weights its manifest describes (SHA-256); install fdeg again")
+        return load(data)
+
+
+def folders() -> list[Path]:
+    here = Path(__file__).parent
+    named = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
+    return [*named, here / "_weights", here.parent / "weights"]
+
+
+def installed() -> Iterator[Model]:
+    for folder in folders():
+        for path in sorted(folder.glob("*.json")):
+            try:
+                manifest = json.loads(path.read_text())
+                model = Model(path.with_suffix(".safetensors"), manifest)
+                if not model.name or len(model.fingerprint) != FINGERPRINT_BYTES:
+                    raise ValueError("no name or no hash")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise ModelError(f"{path}: not a model's manifest") from error
+            yield model
+
+
+def by_name(name: str) -> Model:
+    for model in installed():
+        if model.name == name:
+            return model
+    raise ModelError(f"{name}: no such model; installed are: {_names()}")
+
+
+def by_fingerprint(fingerprint: bytes) -> Model:
+    for model in installed():
+        if model.fingerprint == fingerprint:
+            return model
+    raise ModelError(f"made with weights {fingerprint.hex()}, which are not installed (installed are: {_names()})")
+
+
+def _names() -> str:
+    return ", ".join(f"{m.name} {m.fingerprint.hex()}" for m in installed()) or "none"
