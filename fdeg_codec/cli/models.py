@@ -31,6 +31,5 @@ def command(as_json: bool) -> None:
     for row in rows:
         low, high = row["lambda"]
         size = "missing" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB"
-        click.echo(
-            f"{row['name']:<20} {row['fingerprint']}  lambda {low} to {high}  {row['parameters'] / 1e6:.1f} M parameters  {size}"
-        )
+        rates = f"lambda {low} to {high}"
+        click.echo(f"{row['name']:<20} {row['fingerprint']}  {rates}  {row['parameters'] / 1e6:.1f} M parameters  {size}")

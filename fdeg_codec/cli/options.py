@@ -30,7 +30,7 @@ overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace D
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
-class WindowType(click.ParamType):
+class WindowType(click.ParamType[tuple[int, int, int, int]]):
     """COL,ROW,WIDTH,HEIGHT."""
 
     name = "COL,ROW,WIDTH,HEIGHT"

@@ -130,7 +130,7 @@ class Predictor:
 
 def architecture(table: dict[str, Any]) -> Architecture:
     known = {f.name for f in fields(Architecture)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in known}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in known}
     return Architecture(**values)
 
 

@@ -51,7 +51,7 @@ class Encoder:
         return symbols
 
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
-        assert numbers is not None and len(numbers) == count
+        assert numbers is not None
         for n in numbers.tolist():
             write_varint(self._aside, zigzag(n))
         return numbers

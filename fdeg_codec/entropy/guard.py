@@ -1,7 +1,8 @@
 """Rounding that every machine repeats.
 
 Two machines compute the same float64 network to about twelve digits, which is enough except where a value lies almost
-midway between two integers. Such a value is an exception: the encoder says which way it went (Tian et al. 2023, arXiv 2309.11276, publish the idea).
+midway between two integers. Such a value is an exception: the encoder says which way it went
+(the idea is that of Tian et al. 2023, arXiv 2309.11276).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class FactorizedPrior(nn.Module):
         super().__init__()
         scale = INIT_SCALE ** (1 / (len(WIDTHS) - 1))
         self.matrices, self.biases, self.factors = (nn.ParameterList() for _ in range(3))
-        for i, o in zip(WIDTHS, WIDTHS[1:], strict=False):
+        for i, o in pairwise(WIDTHS):
             self.matrices.append(torch.full((channels, o, i), math.log(math.expm1(1 / scale / o))))
             self.biases.append(torch.empty(channels, o, 1).uniform_(-0.5, 0.5))
             self.factors.append(torch.zeros(channels, o, 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
         yield partial
         for suffix in (SIDECAR, ""):
             if (made := Path(f"{partial}{suffix}")).exists():
-                os.replace(made, f"{target}{suffix}")
+                made.replace(f"{target}{suffix}")
     except OSError as error:
         raise FdegError(f"{target}: cannot be written ({error.strerror or error})") from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from fdeg_codec.container.header import CODES
@@ -39,7 +40,9 @@ class Source:
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
         self._env.__enter__()
         try:
-            self._data = rasterio.open(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                self._data = rasterio.open(path)
             self._examine()
         except RasterioError as error:
             self._env.__exit__()
@@ -138,7 +141,7 @@ class Source:
             valid &= self._data.dataset_mask(window=window) > 0
         for b in self.coded:
             samples[b] = masks.fill(samples[b], valid[b])
-        return self.mapping.to_unit(samples)[np.ix_(self.coded, *inside)]
+        return self.mapping.to_unit(samples)[np.ix_(np.array(self.coded), *inside)]
 
     def exact(self, layer: Layer, window: Window) -> masks.Layer8:
         """A layer's values in a window: 255 where valid."""

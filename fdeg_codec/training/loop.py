@@ -66,8 +66,8 @@ class Trainer:
         c = self.config
         stage = c.stage_at(self.progress())
         x = self.crops.batch(stage.batch, stage.crop).to(self.device, memory_format=torch.channels_last)
-        bounds = np.log2(c.lambdas) - 7
-        level = torch.from_numpy(self.rng.uniform(*bounds, stage.batch)).float().to(self.device)
+        low, high = (math.log2(bound) - 7 for bound in c.lambdas)
+        level = torch.from_numpy(self.rng.uniform(low, high, stage.batch)).float().to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate() * group["factor"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device)):

@@ -28,8 +28,8 @@ def initialise(net: FDEGCNet, config: Config, crops: Crops) -> None:
     last = net.analysis[-2]
     assert isinstance(last, nn.Conv2d)
     nn.init.zeros_(last.weight)
-    nn.init.zeros_(net.synthesis[-1].weight)
-    nn.init.zeros_(net.synthesis[-1].bias)
+    for p in net.synthesis[-1].parameters():
+        nn.init.zeros_(p)
     nn.init.normal_(model.head.weight, std=0.01)
     spread = _initialise_linear_path(net, crops) if net.linear_analysis is not None else torch.ones(model.latent)
     bias = model.head.bias.data.view(3, -1, model.latent)
@@ -40,10 +40,11 @@ def initialise(net: FDEGCNet, config: Config, crops: Crops) -> None:
 def _initialise_linear_path(net: FDEGCNet, crops: Crops) -> torch.Tensor:
     """Principal components of training patches; returns the deviation of each."""
     analysis, synthesis = net.linear_analysis, net.linear_synthesis
-    assert isinstance(analysis, nn.Conv2d) and isinstance(synthesis, nn.ConvTranspose2d)
+    assert isinstance(analysis, nn.Conv2d)
+    assert isinstance(synthesis, nn.ConvTranspose2d)
     patches = crops.batch(KLT_PATCHES // 64, 8 * STRIDE)
-    rows = patches.unfold(2, STRIDE, STRIDE).unfold(3, STRIDE, STRIDE).permute(0, 2, 3, 1, 4, 5).reshape(-1, BANDS * STRIDE**2)
-    rows = rows.double().numpy() - 0.5
+    blocks = patches.unfold(2, STRIDE, STRIDE).unfold(3, STRIDE, STRIDE).permute(0, 2, 3, 1, 4, 5)
+    rows = blocks.reshape(-1, BANDS * STRIDE**2).double().numpy() - 0.5
     mean = rows.mean(0)
     values, vectors = np.linalg.eigh(np.cov(rows.T))
     keep = analysis.out_channels

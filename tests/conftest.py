@@ -1,0 +1,63 @@
+"""Shared by all tests: a tiny model with seeded weights, and pictures of the suite's own making."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from fdeg_codec.networks.context import ContextKind
+from fdeg_codec.networks.fdegcnet import Architecture, FDEGCNet
+from fdeg_codec.training.config import Config, Stage
+from fdeg_codec.training.data import Crops
+from fdeg_codec.training.export import export
+from fdeg_codec.training.start import initialise
+from fdeg_codec.weights import SEARCH_VARIABLE
+
+SCENES = Path(__file__).parents[2] / "shared" / "data" / "scenes"
+
+torch.set_num_threads(2)
+
+
+def landscape(height: int, width: int, bands: int = 3, seed: int = 0) -> NDArray[np.uint8]:
+    """Fields, edges and texture (band, row, column): a picture with the spectrum of one, made from noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    relief = sum(
+        np.sin(x * rng.normal(0, f) + y * rng.normal(0, f) + rng.uniform(0, 6)) / (1 + 20 * f) for f in np.geomspace(0.01, 1, 12)
+    )
+    fields = rng.integers(0, 120, (height // 24 + 1, width // 32 + 1)).repeat(24, 0).repeat(32, 1)[:height, :width]
+    planes = [fields + 40 * relief + rng.normal(0, 3, (height, width)) + 60 + 20 * b for b in range(bands)]
+    return np.clip(np.stack(planes), 0, 255).astype(np.uint8)
+
+
+def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
+    """A network that takes milliseconds and still uses every block."""
+    torch.manual_seed(seed)
+    net = FDEGCNet(Architecture((8, 8, 16), 16, 8, 24, 1, context))
+    config = Config("tiny", net.architecture, (Stage(1, 64, 2),))
+    picture = landscape(512, 512, seed=seed).transpose(1, 2, 0).copy()
+    initialise(net, config, Crops([picture], 1.0, np.random.default_rng(seed)))
+    for p in net.parameters():  # no part may be silent
+        p.data += 0.02 * torch.randn(p.shape)
+    return net
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the models tiny, tiny-none and tiny-serial, where fdeg finds it, also in child processes."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, context in (("tiny", "checkerboard"), ("tiny-none", "none"), ("tiny-serial", "serial")):
+        export(tiny(context), folder, name, {})  # type: ignore[arg-type]
+    before = os.environ.get(SEARCH_VARIABLE)
+    os.environ[SEARCH_VARIABLE] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ[SEARCH_VARIABLE]
+    else:
+        os.environ[SEARCH_VARIABLE] = before
