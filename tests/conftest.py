@@ -28,10 +28,10 @@ def landscape(height: int, width: int, bands: int = 3, seed: int = 0) -> NDArray
     """Fields, edges and texture (band, row, column): a picture with the spectrum of one, made from noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
-    relief = sum(
-        np.sin(x * rng.normal(0, f) + y * rng.normal(0, f) + rng.uniform(0, 6)) / (1 + 20 * f) for f in np.geomspace(0.01, 1, 12)
-    )
-    fields = rng.integers(0, 120, (height // 24 + 1, width // 32 + 1)).repeat(24, 0).repeat(32, 1)[:height, :width]
+    waves = [(f, *rng.normal(0, f, 2), rng.uniform(0, 6)) for f in np.geomspace(0.01, 1, 12)]
+    relief = sum(np.sin(x * u + y * v + phase) / (1 + 20 * f) for f, u, v, phase in waves)
+    blocks = rng.integers(0, 120, (height // 24 + 1, width // 32 + 1))
+    fields = blocks.repeat(24, 0).repeat(32, 1)[:height, :width]
     planes = [fields + 40 * relief + rng.normal(0, 3, (height, width)) + 60 + 20 * b for b in range(bands)]
     return np.clip(np.stack(planes), 0, 255).astype(np.uint8)
 
@@ -43,8 +43,10 @@ def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     config = Config("tiny", net.architecture, (Stage(1, 64, 2),))
     picture = landscape(512, 512, seed=seed).transpose(1, 2, 0).copy()
     initialise(net, config, Crops([picture], 1.0, np.random.default_rng(seed)))
-    for p in net.parameters():  # no part may be silent
-        p.data += 0.02 * torch.randn(p.shape)
+    # No part may be silent.
+    torch.nn.init.normal_(net.analysis[-2].weight, std=0.05)
+    torch.nn.init.normal_(net.synthesis[-1].weight, std=0.003)
+    torch.nn.init.normal_(net.entropy.head.weight, std=0.05)
     return net
 
 
