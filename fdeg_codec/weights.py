@@ -1,6 +1,6 @@
 """Installed models: a safetensors file and a JSON manifest each. Found by name or fingerprint, verified, loaded.
 
-Only `Model.tensors` imports torch, so that listing models is quick.
+Only `Model.load` imports torch, so that listing models is quick.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,8 @@ class Model:
     def fingerprint(self) -> bytes:
         return bytes.fromhex(self.manifest["sha256"])[:FINGERPRINT_BYTES]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The weights, once their hash is that of the manifest."""
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The architecture and the weights, once the hash over both is that of the manifest."""
         from safetensors.torch import load
 
         try:
@@ -48,7 +49,9 @@ class Model:
             raise ModelError(f"{self.path}: the weights of {self.name} are missing; install fdeg again") from error
         if hashlib.sha256(data).hexdigest() != self.manifest["sha256"]:
             raise ModelError(f"{self.path}: these are not the weights its manifest describes (SHA-256); install fdeg again")
-        return load(data)
+        (length,) = struct.unpack_from("<Q", data)
+        architecture = json.loads(data[8 : 8 + length])["__metadata__"]["architecture"]
+        return json.loads(architecture), load(data)
 
 
 def folders() -> list[Path]:

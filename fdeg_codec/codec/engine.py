@@ -33,10 +33,10 @@ class Engine:
         self.model = model
         self.device = pick_device(device)
         self.dtype = pick_dtype(precision, self.device)
-        tensors = model.tensors()
+        table, tensors = model.load()
         try:
             self._z_tables = tensors.pop(Z_TABLE).numpy().astype(np.float64)
-            self.net = FDEGCNet(architecture(model.manifest["architecture"]))
+            self.net = FDEGCNet(architecture(table))
             self.net.load_state_dict({name: t.float() for name, t in tensors.items()})
         except (KeyError, TypeError, RuntimeError) as error:
             raise ModelError(f"{model.path}: its tensors do not fit the network its manifest describes") from error

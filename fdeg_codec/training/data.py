@@ -48,9 +48,9 @@ class Crops:
         if any(short):
             picture = np.pad(picture, ((0, short[0]), (0, short[1]), (0, 0)), mode="reflect")
         top, left = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
-        x = picture[top : top + side, left : left + side].astype(np.float32) / 255
+        x: NDArray[np.float32] = picture[top : top + side, left : left + side].astype(np.float32) / np.float32(255)
         if shrink > 1:
-            x = x.reshape(crop, shrink, crop, shrink, 3).mean((1, 3), dtype=np.float32)
+            x = x.reshape(crop, shrink, crop, shrink, 3).mean((1, 3)).astype(np.float32)
         x = np.rot90(x, int(rng.integers(4)))
         if rng.random() < 0.5:
             x = x[:, ::-1]

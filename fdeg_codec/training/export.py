@@ -27,11 +27,11 @@ def export(net: FDEGCNet, folder: Path, name: str, trained: dict[str, Any]) -> P
     """Write `name`.safetensors and `name`.json into `folder`; returns the manifest's path."""
     tensors = {k: _halved(v) for k, v in net.state_dict().items()}
     tensors[Z_TABLE] = torch.from_numpy(z_frequencies(net))
-    data = save(tensors)
+    # The architecture lies inside the hashed file: two networks may differ in nothing else.
+    data = save(tensors, {"architecture": json.dumps(asdict(net.architecture))})
     manifest = {
         "name": name,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "architecture": asdict(net.architecture),
         "parameters": sum(p.numel() for p in net.parameters()),
         "lambda": [128, 4096],
         "trained": trained,
