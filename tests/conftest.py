@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import Architecture, FDEGCNet
+from fdeg_codec.training import start
 from fdeg_codec.training.config import Config, Stage
 from fdeg_codec.training.data import Crops
 from fdeg_codec.training.export import export
 from fdeg_codec.training.start import initialise
 from fdeg_codec.weights import SEARCH_VARIABLE
 
+start.KLT_CROPS = 20  # enough for the tiny model's sixteen components
 SCENES = Path(__file__).parents[2] / "shared" / "data" / "scenes"
 
 torch.set_num_threads(2)
@@ -47,6 +49,8 @@ def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     torch.nn.init.normal_(net.analysis[-2].weight, std=0.05)
     torch.nn.init.normal_(net.synthesis[-1].weight, std=0.003)
     torch.nn.init.normal_(net.entropy.head.weight, std=0.05)
+    for part in (net.hyper_analysis[-1], net.entropy.hyper_synthesis[0]):
+        torch.nn.init.normal_(part.mix_in, std=0.1)
     return net
 
 

@@ -54,13 +54,17 @@ def main() -> None:
         _leave(f"fdeg: {error}", 1)
     except click.exceptions.Abort:
         _leave("fdeg: interrupted", 130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except MemoryError:
+    except click.ClickException as error:
+        _leave(f"fdeg: {error.format_message()}", error.exit_code)
+    except OSError as error:  # of standard input or output, or of the folder for temporary files
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be flushed
+        _leave(f"fdeg: {error}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
         _leave("fdeg: not enough memory; a smaller --tile needs less", 1)
 
 

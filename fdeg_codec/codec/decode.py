@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from fdeg_codec.codec import planes
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
+from fdeg_codec.codec.workers import Workers, finished
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.sections import Kind, unpack_text
 from fdeg_codec.errors import BadFileError
@@ -50,81 +54,102 @@ class Decoder:
         self._mapping = mapping.unpack(reader.sections.get(Kind.MAPPING), h.dtype, h.bands)
         self.nodata = nodata_of(reader)
         self._grid = Grid(h.height, h.width, h.tile)
-        self._predictor = engine.predictor(h.log2_lambda)
-        self._known: dict[tuple[int, int], Integers | None] = {}
+        self._known: dict[tuple[int, int], Future[Integers | None]] = {}
 
     def pieces(self, rows: Span, columns: Span) -> Iterator[Piece]:
         """The tiles that a window touches, in rows, cut to it."""
-        for tile in self._grid.touching(rows, columns):
+        tiles = self._grid.touching(rows, columns)
+        with self._undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
+            for tile, (samples, mask) in zip(tiles, workers.in_order(self._jobs(tiles, workers)), strict=True):
+                cut = [_cut(core, span) for core, span in zip((tile.rows, tile.columns), (rows, columns), strict=True)]
+                row, column = max(tile.rows.start, rows.start), max(tile.columns.start, columns.start)
+                yield Piece(samples[:, *cut], None if mask is None else mask[*cut], row, column)
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Forget all latents of a window that was broken off: some were cancelled, some failed."""
+        try:
+            yield
+        except BaseException:
+            self._known.clear()
+            raise
+
+    def _jobs(self, tiles: list[Tile], workers: Workers) -> Iterator[Callable[[], tuple[Samples, Layer8 | None]]]:
+        """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""
+        for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
             self.forget(tile)
-            samples, mask = self._tile(tile)
-            cut = [_cut(core, span) for core, span in zip((tile.rows, tile.columns), (rows, columns), strict=True)]
-            row, column = max(tile.rows.start, rows.start), max(tile.columns.start, columns.start)
-            yield Piece(samples[:, *cut], None if mask is None else mask[*cut], row, column)
+            for known in (tile, following):
+                for neighbour in self._neighbours(known):
+                    for plane in range(self.header.planes):
+                        self._request(neighbour, plane, workers)
+            latents = [[self.latents(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
+            layers = [self.layer(tile, k) for k in range(self.header.layers)]
+            yield partial(self._tile, tile, latents, layers)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
+        self._request(tile, plane, None)
+        return self._known[tile.number, plane].result()
+
+    def _request(self, tile: Tile, plane: int, workers: Workers | None) -> None:
+        """Have a tile's latents decoded, by `workers` or at once."""
         key = tile.number, plane
         if key not in self._known:
-            entry = self._reader.entry(*key)
-            if not entry and self.layers:
-                self._known[key] = None
-            else:
-                try:
-                    self._known[key] = decode_plane(self._predictor, entry, *tile.latents)
-                except BadFileError as error:
-                    raise BadFileError(
-                        f"tile {tile.number} (rows {tile.rows.start} to {tile.rows.stop - 1}, columns "
-                        f"{tile.columns.start} to {tile.columns.stop - 1}), plane {plane}: {error}"
-                    ) from error
-        return self._known[key]
+            job = partial(self._decode, tile, plane, self._reader.entry(*key))
+            self._known[key] = workers.submit(job) if workers else finished(job())
+
+    def _decode(self, tile: Tile, plane: int, entry: bytes) -> Integers | None:
+        if not entry and self.layers:
+            return None
+        try:
+            return decode_plane(self._engine.predictor(self.header.log2_lambda), entry, *tile.latents)
+        except BadFileError as error:
+            rows, columns = (f"{s.start} to {s.stop - 1}" for s in (tile.rows, tile.columns))
+            raise BadFileError(f"tile {tile.number} (rows {rows}, columns {columns}), plane {plane}: {error}") from error
+
+    def _neighbours(self, tile: Tile) -> list[Tile]:
+        """The tiles whose latents a tile's synthesis sees, itself among them."""
+        rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
+        return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
     def layer(self, tile: Tile, k: int) -> Layer8:
         entry = self._reader.entry(tile.number, self.header.planes + k)
         return masks.unpack_layer(entry, tile.rows.size, tile.columns.size)
 
     def forget(self, tile: Tile) -> None:
-        """Drop latents that no tile from `tile` on can see: those above its neighbours."""
-        oldest = tile.number - self._grid.across - 1
-        for key in [k for k in self._known if k[0] < oldest]:
+        """Drop latents that neither `tile` nor the next one sees: those above, and those below that an earlier window left."""
+        reach = self._grid.across + 1
+        for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
             del self._known[key]
 
-    def _tile(self, tile: Tile) -> tuple[Samples, Layer8 | None]:
-        """All bands of a tile's core, and the dataset's mask."""
+    def _tile(self, tile: Tile, latents: list[list[Integers | None]], layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
+        """All bands of a tile's core, and the dataset's mask, from the latents of its neighbours by plane."""
         h = self.header
-        shape = tile.rows.size, tile.columns.size
-        samples = np.zeros((h.bands, *shape), h.dtype)
-        for plane, group in enumerate(planes.groups(self._order)):
-            if self.latents(tile, plane) is None:
-                continue
-            picture = planes.gather(self._picture(tile, plane), len(group))
+        samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
+        for group, known in zip(planes.groups(self._order), latents, strict=True):
+            picture = planes.gather(self._picture(tile, known), len(group))
             samples[group] = self._mapping.select(group).from_unit(picture)
-        return self._masked(tile, samples)
+        return self._masked(samples, layers)
 
-    def _picture(self, tile: Tile, plane: int) -> NDArray[np.float32]:
+    def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
-        rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
+        h = self.header
+        rows, columns = synthesis_span(tile.rows, h.height), synthesis_span(tile.columns, h.width)
         y = np.zeros((rows.size, columns.size, self._engine.latent), np.int32)
-        pixels = [Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)]
-        for neighbour in self._grid.touching(*pixels):
-            known = self.latents(neighbour, plane)
-            if known is None:
-                continue
-            top, left = neighbour.rows.start // STRIDE, neighbour.columns.start // STRIDE
-            height, width = neighbour.latents
-            here = [_cut(s, Span(a, a + n)) for s, a, n in ((rows, top, height), (columns, left, width))]
-            there = [_cut(Span(a, a + n), s) for s, a, n in ((rows, top, height), (columns, left, width))]
-            y[*here] = known[*there]
-        x = self._engine.synthesise(y, self.header.log2_lambda)
-        core = [Span(0, t.size) for t in (tile.rows, tile.columns)]
-        offsets = tile.rows.start - pixels[0].start, tile.columns.start - pixels[1].start
-        return x[:, *(slice(o, o + s.size) for o, s in zip(offsets, core, strict=True))]
+        for neighbour, known in zip(self._neighbours(tile), latents, strict=True):
+            if known is not None:
+                corner = neighbour.rows.start // STRIDE, neighbour.columns.start // STRIDE
+                spans = [Span(a, a + n) for a, n in zip(corner, neighbour.latents, strict=True)]
+                here = _cut(rows, spans[0]), _cut(columns, spans[1])
+                y[here] = known[_cut(spans[0], rows), _cut(spans[1], columns)]
+        x = self._engine.synthesise(y, h.log2_lambda)
+        top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
+        return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
 
-    def _masked(self, tile: Tile, samples: Samples) -> tuple[Samples, Layer8 | None]:
+    def _masked(self, samples: Samples, layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
         """Nodata, alpha and mask as they were."""
         mask: Layer8 | None = None
-        for k, layer in enumerate(self.layers):
-            values = self.layer(tile, k)
+        for layer, values in zip(self.layers, layers, strict=True):
             if layer.kind == "mask":
                 mask = values
                 samples[:, values == 0] = 0

@@ -1,21 +1,24 @@
-"""A raster to a file: tile by tile, the entropy coding of one beside the analysis of the next."""
+"""A raster to a file, tile by tile."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, analysis_span
+from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
 from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
 from fdeg_codec.container.sections import Kind, Sections, pack_text
@@ -31,7 +34,6 @@ Progress = Callable[[int, int], None]
 
 DEFAULT_QUALITY = 4
 DEFAULT_TILE = 512
-AHEAD = 2  # tiles that may wait for their entropy coding
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,10 @@ def encode(
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     begin = time.monotonic()
-    with Source(source) as raster, replacing(target, overwrite) as partial:
+    with Source(source) as raster, replacing(target, overwrite) as draft:
         engine = load_engine(model, device, precision)
         header, sections = describe(raster, engine, fixed_point(wanted), tile)
-        with partial.open("wb") as stream:
+        with draft.open("wb") as stream:
             write(raster, engine, header, sections, stream, progress)
             size = stream.tell()
     return Report(
@@ -139,40 +141,49 @@ def write(
     writer = Writer(stream, header, sections)
     grid = Grid(header.height, header.width, header.tile)
     total = grid.down * grid.across
-    with ThreadPoolExecutor(1) as coder:
-        waiting: list[list[Future[bytes]]] = []
-        done = 0
-        for tile in grid:
-            waiting.append(list(_entries(raster, engine, header, tile, coder)))
-            while len(waiting) > (AHEAD if done + len(waiting) < total else 0):
-                for entry in waiting.pop(0):
-                    writer.add(entry.result())
-                done += 1
-                if progress:
-                    progress(done, total)
+    ordered = planes.order(raster.coded, raster.metadata.colours)
+    groups = planes.groups([raster.coded.index(b) for b in ordered])
+    jobs = (partial(encode_tile, engine, header.log2_lambda, groups, read_tile(raster, header, tile)) for tile in grid)
+    with Workers(engine.device, total) as workers:
+        for done, entries in enumerate(workers.in_order(jobs), 1):
+            for entry in entries:
+                writer.add(entry)
+            if progress:
+                progress(done, total)
     writer.finish()
 
 
-def _entries(raster: Source, engine: Engine, header: Header, tile: Tile, coder: ThreadPoolExecutor) -> Iterator[Future[bytes]]:
-    """The entries of a tile, planes first, on their way through the entropy coder."""
-    spans = [analysis_span(tile.rows, header.height), analysis_span(tile.columns, header.width)]
+class Material(NamedTuple):
+    """What a tile is encoded from."""
+
+    unit: NDArray[np.float32] | None  # the coded bands in [0, 1] over core and halo; None if nothing in it is valid
+    core: tuple[slice, slice]  # the core's latents among those of `unit`
+    layers: list[masks.Layer8]
+
+
+def read_tile(raster: Source, header: Header, tile: Tile) -> Material:
+    """Read a tile and its halo."""
+    spans = analysis_span(tile.rows, header.height), analysis_span(tile.columns, header.width)
     rows, columns = (reflected(s.start, s.stop, n) for s, n in zip(spans, (header.height, header.width), strict=True))
     window = Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
-    kept = [raster.exact(layer, window) for layer in raster.layers]
-    hidden = any(layer.band is None and not values.any() for layer, values in zip(raster.layers, kept, strict=True))
-    unit = None if hidden else raster.unit(rows, columns)
-    ordered = planes.order(raster.coded, raster.metadata.colours)
-    for group in planes.groups([raster.coded.index(b) for b in ordered]):
-        if unit is None:
-            yield coder.submit(bytes)
-        else:
-            y = engine.analyse(planes.spread(unit[group]))
-            inner = [_core(span, core) for span, core in zip(spans, (tile.rows, tile.columns), strict=True)]
-            y = y[:, :, inner[0], inner[1]]
-            z, symbols = engine.quantise(y, header.log2_lambda)
-            yield coder.submit(encode_plane, engine.predictor(header.log2_lambda), z, symbols)
-    for values in kept:
-        yield coder.submit(masks.pack_layer, values)
+    layers = [raster.exact(layer, window) for layer in raster.layers]
+    empty = {layer.band for layer, values in zip(raster.layers, layers, strict=True) if not values.any()}
+    hidden = None in empty or empty.issuperset(raster.coded)
+    core = _core(spans[0], tile.rows), _core(spans[1], tile.columns)
+    return Material(None if hidden else raster.unit(rows, columns), core, layers)
+
+
+def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], material: Material) -> list[bytes]:
+    """The entries of a tile: its planes, then its layers."""
+    entries = []
+    for group in groups:
+        if material.unit is None:
+            entries.append(b"")
+            continue
+        y = engine.analyse(planes.spread(material.unit[group]))[:, :, *material.core]
+        z, symbols = engine.quantise(y, log2_lambda)
+        entries.append(encode_plane(engine.predictor(log2_lambda), z, symbols))
+    return entries + [masks.pack_layer(values) for values in material.layers]
 
 
 def _core(span: Span, core: Span) -> slice:

@@ -53,9 +53,12 @@ def unpack_sections(data: bytes) -> Sections:
     if struct.pack("<I", zlib.crc32(body)) != data[-4:]:
         raise BadFileError("its sections are damaged (checksum)")
     sections: Sections = {}
-    at = 0
+    at, last = 0, -1
     while at < len(body):
         kind = body[at]
+        if kind <= last:
+            raise BadFileError("its sections are out of order")
+        last = kind
         length, start = read_varint(body, at + 1)
         at = start + length
         if at > len(body):
@@ -79,10 +82,12 @@ def unpack_text(data: bytes) -> Any:
         if data[:1] == b"\1":
             inflater = zlib.decompressobj()
             text = inflater.decompress(data[1:], MAX_TEXT)
-            if not inflater.eof:
-                raise BadFileError("a text section is larger than it may be")
-        else:
+            if not inflater.eof or inflater.unused_data:
+                raise BadFileError("a text section has the wrong size")
+        elif data[:1] == b"\0":
             text = data[1:]
+        else:
+            raise BadFileError("a text section cannot be read")
         return json.loads(text)
     except (zlib.error, ValueError, RecursionError) as error:
         raise BadFileError("a text section cannot be read") from error

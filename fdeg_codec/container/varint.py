@@ -20,6 +20,8 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     for k, byte in enumerate(data[at : at + MAX_BYTES]):
         value |= (byte & 0x7F) << 7 * k
         if byte < 0x80:
+            if byte == 0 and k:
+                raise BadFileError("a number is longer than it needs to be")
             return value, at + k + 1
     raise BadFileError("a number is cut off")
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.container.varint import read_varint, unzigzag, write_varint, zigzag
-from fdeg_codec.entropy.guard import Floats, Integers, round_as_told, round_guarded
+from fdeg_codec.entropy.guard import Floats, Integers, are_exceptions, round_as_told, round_guarded
 from fdeg_codec.errors import BadFileError
 
 _MODEL = constriction.stream.model.Categorical(perfect=False)
@@ -30,8 +30,8 @@ class Coder(Protocol):
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
         """Code `count` signed numbers."""
 
-    def positions(self, positions: NDArray[np.intp] | None) -> NDArray[np.intp]:
-        """Code a rising list of positions, its length included."""
+    def positions(self, positions: NDArray[np.intp] | None, size: int) -> NDArray[np.intp]:
+        """Code a rising list of positions below `size`, its length included."""
 
     def round(self, values: Floats) -> Integers:
         """Round as the encoder did."""
@@ -56,7 +56,7 @@ class Encoder:
             write_varint(self._aside, zigzag(n))
         return numbers
 
-    def positions(self, positions: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    def positions(self, positions: NDArray[np.intp] | None, size: int) -> NDArray[np.intp]:
         assert positions is not None
         write_varint(self._aside, len(positions))
         for gap in np.diff(positions, prepend=-1).tolist():
@@ -65,9 +65,10 @@ class Encoder:
 
     def round(self, values: Floats) -> Integers:
         integers, exceptions, ups = round_guarded(values)
-        self.positions(exceptions)
-        self.numbers(len(ups), -ups)
-        self.exceptions += len(ups)
+        write_varint(self._aside, len(exceptions))
+        for gap, up in zip(np.diff(exceptions, prepend=-1).tolist(), ups.tolist(), strict=True):
+            write_varint(self._aside, 2 * (gap - 1) + up)
+        self.exceptions += len(exceptions)
         return integers
 
     def finish(self) -> bytes:
@@ -113,19 +114,24 @@ class Decoder:
             raise BadFileError("it holds a number that no latent can have")
         return np.array(values, np.int32)
 
-    def positions(self, positions: NDArray[np.intp] | None) -> NDArray[np.intp]:
-        gaps = [gap + 1 for gap in self._varints(self._count())]
-        if sum(gaps) >> 30:
-            raise BadFileError("it holds a position beyond its end")
-        return np.cumsum(gaps, dtype=np.intp) - 1
+    def positions(self, positions: NDArray[np.intp] | None, size: int) -> NDArray[np.intp]:
+        return _rising(list(self._varints(self._count())), size)
 
     def round(self, values: Floats) -> Integers:
-        exceptions = self.positions(None)
-        if len(exceptions) and exceptions[-1] >= values.size:
-            raise BadFileError("it holds an exception beyond its end")
-        return round_as_told(values, exceptions, -self.numbers(len(exceptions), None))
+        marks = list(self._varints(self._count()))
+        exceptions = _rising([mark >> 1 for mark in marks], values.size)
+        if not are_exceptions(values, exceptions):
+            raise BadFileError("it holds an exception where there is none to make")
+        return round_as_told(values, exceptions, np.array([mark & 1 for mark in marks], np.int32))
 
     def finish(self) -> None:
         """Everything must have been read."""
         if self._at != len(self._aside) or not self._range.maybe_exhausted():
             raise BadFileError("it holds more than its symbols")
+
+
+def _rising(gaps: list[int], size: int) -> NDArray[np.intp]:
+    """Positions from the number of others between each and the one before."""
+    if sum(gaps) + len(gaps) > size:
+        raise BadFileError("it holds a position beyond its end")
+    return np.cumsum(np.array(gaps, np.intp) + 1) - 1

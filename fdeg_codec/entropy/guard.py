@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+CHUNK = 1 << 14  # values that stay in the cache from one step to the next
 EPSILON = 2.0**-22  # in grid steps; far above the noise of float64, and still rare: one value in two million
 
 Floats = NDArray[np.float64]
@@ -19,15 +20,27 @@ Positions = NDArray[np.intp]
 
 def round_guarded(values: Floats) -> tuple[Integers, Positions, Integers]:
     """The integers nearest to `values`, the flat positions of exceptions, and whether each went up (1) or down (0)."""
-    floors = np.floor(values)
-    above = values - floors
-    above -= 0.5
-    up = above >= 0
-    integers = floors.astype(np.int32)
-    integers += up
-    np.abs(above, out=above)
-    exceptions = np.flatnonzero(above < EPSILON)
-    return integers, exceptions, up.ravel()[exceptions].astype(np.int32)
+    integers = np.empty(values.shape, np.int32)
+    flat, out = values.ravel(), integers.ravel()
+    exceptions = [np.empty(0, np.intp)]
+    for start in range(0, values.size, CHUNK):
+        piece = flat[start : start + CHUNK]
+        floors = np.floor(piece)
+        above = piece - floors
+        above -= 0.5
+        out[start : start + CHUNK] = floors
+        out[start : start + CHUNK] += above >= 0
+        np.abs(above, out=above)
+        if above.min() < EPSILON:
+            exceptions.append(start + np.flatnonzero(above < EPSILON))
+    positions = np.concatenate(exceptions)
+    return integers, positions, out[positions] - np.floor(flat[positions]).astype(np.int32)
+
+
+def are_exceptions(values: Floats, positions: Positions) -> bool:
+    """Whether an encoder may have found `values` at `positions` too near to a boundary."""
+    told = values.ravel()[positions]
+    return bool((np.abs(told - np.floor(told) - 0.5) < 2 * EPSILON).all())
 
 
 def round_as_told(values: Floats, exceptions: Positions, ups: Integers) -> Integers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +23,14 @@ class FactorizedPrior(nn.Module):
         for i, o in pairwise(WIDTHS):
             self.matrices.append(torch.full((channels, o, i), math.log(math.expm1(1 / scale / o))))
             self.biases.append(torch.empty(channels, o, 1).uniform_(-0.5, 0.5))
-            self.factors.append(torch.zeros(channels, o, 1))
+            if len(self.matrices) < len(WIDTHS) - 1:
+                self.factors.append(torch.zeros(channels, o, 1))
 
     def logits(self, x: Tensor) -> Tensor:
         """The cumulative distribution's logit at `x` (channel, 1, position)."""
-        for k, (matrix, bias, factor) in enumerate(zip(self.matrices, self.biases, self.factors, strict=True)):
+        for matrix, bias, factor in zip_longest(self.matrices, self.biases, self.factors):
             x = F.softplus(matrix) @ x + bias
-            if k < len(self.matrices) - 1:
+            if factor is not None:
                 x = x + torch.tanh(factor) * torch.tanh(x)
         return x
 

@@ -24,15 +24,15 @@ class Mapping:
     highs: tuple[float, ...]
 
     def to_unit(self, samples: Samples) -> Floats:
-        """(band, row, column) in [0, 1]."""
+        """(band, row, column) in [0, 1]; what lies outside a band's bounds is invalid anyway."""
         low, span = self._columns()
-        return ((samples - low) / span).astype(np.float32)
+        return np.clip((samples - low) / span, 0, 1).astype(np.float32)
 
     def from_unit(self, x: Floats) -> Samples:
         """Samples in the file's type, rounded, within each band's bounds."""
         low, span = self._columns()
         values = np.floor(np.clip(x, 0, 1) * span + low + np.float32(0.5))
-        return np.minimum(values, low + span).astype(self.dtype)
+        return np.minimum(values, np.array(self.highs, np.float32)[:, None, None]).astype(self.dtype)
 
     def _columns(self) -> tuple[Floats, Floats]:
         lows = np.array(self.lows, np.float32)[:, None, None]

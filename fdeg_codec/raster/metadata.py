@@ -19,6 +19,8 @@ from fdeg_codec.container.sections import Kind, Sections, pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
 
 DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
+XML_NAMESPACES = "xml:"  # rasterio reads them and cannot write them
+UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
 PLAIN_COLOURS = (["gray"], ["red", "green", "blue"])
 
@@ -44,8 +46,8 @@ class Metadata:
 def describe(source: Any) -> Metadata:
     """The metadata of an open rasterio dataset."""
     gcps, gcps_crs = source.gcps
-    namespaces = set(source.tag_namespaces()) - DERIVED_NAMESPACES
-    tags = {"": source.tags()} | {n: source.tags(ns=n) for n in namespaces}
+    namespaces = [n for n in source.tag_namespaces() if n not in DERIVED_NAMESPACES and not n.startswith(XML_NAMESPACES)]
+    tags = {n: _lasting(source.tags(ns=n or None)) for n in ["", *namespaces]}
     return Metadata(
         crs=source.crs,
         transform=None if source.transform == Affine.identity() else source.transform,
@@ -104,7 +106,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
         m.rpcs = RPC.from_gdal(unpack_text(sections[Kind.RPCS]))
     if Kind.TAGS in sections:
         table = unpack_text(sections[Kind.TAGS])
-        m.tags, m.band_tags = table["tags"], table["bands"]
+        m.tags, m.band_tags = {n: _texts(t) for n, t in table["tags"].items()}, [_texts(t) for t in table["bands"]]
     for name, values in unpack_text(sections[Kind.BANDS]).items() if Kind.BANDS in sections else ():
         if name in ("colours", "descriptions", "units", "scales", "offsets") and len(values) == bands:
             setattr(m, name, values)
@@ -172,5 +174,9 @@ def _crs_text(crs: CRS) -> str:
         return f"EPSG:{code}" if code and CRS.from_epsg(code).wkt == crs.wkt else str(crs.wkt)
 
 
+def _texts(tags: dict[str, str]) -> dict[str, str]:
+    return {k: str(v) for k, v in tags.items()}
+
+
 def _lasting(tags: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS)}
+    return {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS}

@@ -11,12 +11,14 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.windows import Window
 
-from fdeg_codec.errors import FdegError, RasterError, UsageError
+from fdeg_codec.errors import UsageError
 from fdeg_codec.raster import metadata
 from fdeg_codec.raster.metadata import Metadata
+from fdeg_codec.raster.recorder import Recorder
 from fdeg_codec.raster.source import CACHE_BYTES
 
 # Formats that lose nothing more, by the ending of the file's name.
@@ -24,9 +26,11 @@ DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jp2": "JP2OpenJPE
 OPTIONS: dict[str, dict[str, str]] = {
     "PNG": {},
     "JP2OpenJPEG": {"REVERSIBLE": "YES", "QUALITY": "100"},
-    "WEBP": {"LOSSLESS": "YES"},
+    "WEBP": {"LOSSLESS": "YES", "EXACT": "1"},  # exact: also the colours of transparent pixels
 }
+PICTURES = ("PNG", "WEBP")  # take the last of two or four bands for transparency, whatever it is
 BLOCK = 512
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, SystemError)  # the last is what a failed copy without a message gives
 
 
 def driver_of(path: Path) -> str:
@@ -38,23 +42,28 @@ def driver_of(path: Path) -> str:
 
 
 class Sink:
-    """Takes windows in any order of a raster of known size; `close` completes the file at `path`."""
+    """Takes windows in any order of a raster of known size, and completes the file at `path` when its block ends.
+
+    What cannot be written is an OSError.
+    """
 
     def __init__(
         self, path: Path, driver: str, shape: tuple[int, int, int], dtype: str, nodata: float | None, described: Metadata
     ) -> None:
-        self._path, self._driver = path, driver
-        self._draft = path if driver == "GTiff" else path.with_suffix(".draft")
         bands, height, width = shape
+        _fits(driver, described.colours)
+        self._path, self._driver = path, driver
+        self._tiff = path if driver == "GTiff" else Path(f"{path}.tif")
+        self._files = Recorder()
         layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK} if min(height, width) > BLOCK else {}
         squeeze = {"compress": "deflate", "predictor": 2, "zlevel": 6} if driver == "GTiff" else {}
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True)
         self._env.__enter__()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            try:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 self._data = rasterio.open(
-                    self._draft,
+                    self._tiff,
                     "w",
                     driver="GTiff",
                     count=bands,
@@ -65,20 +74,24 @@ class Sink:
                     crs=described.crs,
                     transform=described.transform,
                     bigtiff="if_safer",
+                    opener=self._files,
                     **layout,
                     **squeeze,
                 )
                 metadata.apply(described, self._data)
-            except RasterioError as error:
-                self._env.__exit__()
-                raise RasterError(f"cannot be written ({error})") from error
+        except GDAL_ERRORS as error:
+            self._env.__exit__()
+            raise self._files.problem or RasterioIOError(str(error)) from error
 
     def write(self, samples: NDArray[Any], row: int, column: int, mask: NDArray[np.uint8] | None) -> None:
         """Samples (band, row, column) and the dataset's mask at a place."""
         window = Window(column, row, samples.shape[2], samples.shape[1])
-        self._data.write(samples, window=window)
-        if mask is not None:
-            self._data.write_mask(mask, window=window)
+        try:
+            self._data.write(samples, window=window)
+            if mask is not None:
+                self._data.write_mask(mask, window=window)
+        except GDAL_ERRORS as error:
+            raise self._files.problem or RasterioIOError(str(error)) from error
 
     def __enter__(self) -> Sink:
         return self
@@ -86,13 +99,29 @@ class Sink:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self._data.close()
-            if kind is None and self._driver != "GTiff":
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                    rasterio.shutil.copy(self._draft, self._path, driver=self._driver, **OPTIONS[self._driver])
-        except RasterioError as problem:
-            raise FdegError(f"{self._driver} cannot hold this raster ({problem})") from problem
+            if kind is None:
+                if self._files.problem:
+                    raise self._files.problem
+                if self._driver != "GTiff":
+                    self._convert()
+        except GDAL_ERRORS as problem:
+            raise RasterioIOError(f"{self._driver} cannot hold this raster: {problem}") from problem
         finally:
             self._env.__exit__()
-            if self._draft != self._path:
-                self._draft.unlink(missing_ok=True)
+
+    def _convert(self) -> None:
+        """The GeoTIFF into the format that was asked for; then it is read again, as a driver may hide a full disk."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver])
+            with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
+                for row in range(0, wanted.height, BLOCK):
+                    strip = Window(0, row, wanted.width, min(BLOCK, wanted.height - row))
+                    if not np.array_equal(wanted.read(window=strip), written.read(window=strip)):
+                        raise RasterioIOError("it holds other samples than were written")
+
+
+def _fits(driver: str, colours: list[str]) -> None:
+    """Refuse to have a band shown as transparency that is none."""
+    if driver in PICTURES and len(colours) in (2, 4) and colours[-1] != "alpha":
+        raise RasterioIOError(f"{driver} takes band {len(colours)} of {len(colours)} for transparency; .tif and .jp2 do not")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -61,7 +62,7 @@ class Source:
     def _examine(self) -> None:
         d = self._data
         if d.count == 0:
-            raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters, none of its own: name one of them")
+            raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters and none of its own; extract one of them")
         if len(set(d.dtypes)) > 1 or d.dtypes[0] not in CODES:
             kinds = ", ".join(sorted(set(d.dtypes)))
             raise UnsupportedError(f"{self.path}: samples are {kinds}; uint8 and uint16 can be encoded")
@@ -69,22 +70,27 @@ class Source:
             raise UnsupportedError(f"{self.path}: has {d.count} bands; up to {MAX_BANDS} can be encoded")
         if ColorInterp.palette in d.colorinterp:
             raise UnsupportedError(f"{self.path}: holds class numbers behind a colour table, which a lossy codec would blur")
+        if len(set(d.nodatavals)) > 1:
+            raise UnsupportedError(f"{self.path}: its bands have different nodata values {d.nodatavals}; give them one")
         self.dtype: str = d.dtypes[0]
         self.height, self.width, self.bands = d.height, d.width, d.count
         self.metadata = metadata.describe(d)
-        alpha = [b for b, c in enumerate(d.colorinterp) if c is ColorInterp.alpha and d.count > 1]
-        self.coded = [b for b in range(d.count) if b not in alpha]
+        self.coded = [b for b, c in enumerate(d.colorinterp) if c is not ColorInterp.alpha]
+        if not self.coded:
+            raise UnsupportedError(f"{self.path}: holds transparency and nothing else")
+        alpha = [b for b in range(d.count) if b not in self.coded]
         self.nodata = self._nodata()
-        self._layers = [Layer("alpha", b) for b in alpha]
-        if MaskFlags.per_dataset in d.mask_flag_enums[0] and not alpha:
-            self._layers.append(Layer("mask", None))
+        flags = d.mask_flag_enums[0]
+        masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        # Alpha comes after the mask, which blackens what it hides in all bands.
+        self._layers = [Layer("mask", None)] * masked + [Layer("alpha", b) for b in alpha]
         self._scan()
 
     def _nodata(self) -> float | None:
         """The nodata value, if samples of the type can have it."""
         value = self._data.nodata
         info = np.iinfo(self.dtype)
-        return value if value is not None and value == int(value) and info.min <= value <= info.max else None
+        return value if value is not None and value.is_integer() and info.min <= value <= info.max else None
 
     def _scan(self) -> None:
         """Once over the raster, where needed: the range of valid samples, and whether any is nodata."""
@@ -98,7 +104,7 @@ class Source:
                 valid = self._valid(samples)
                 flat = valid.reshape(self.bands, -1)
                 missing |= ~flat.all(1)
-                together &= bool((flat == flat[:1]).all())
+                together &= bool((flat[self.coded] == flat[self.coded[:1]]).all())
                 for b in range(self.bands):
                     kept = samples[b][valid[b]]
                     if kept.size:
@@ -126,11 +132,21 @@ class Source:
         return np.ones(samples.shape, bool) if self.nodata is None else samples != self.nodata
 
     def _read(self, window: Window) -> Samples:
+        with self._whole():
+            return self._data.read(window=window)
+
+    def _mask(self, window: Window) -> masks.Layer8:
+        with self._whole():
+            return self._data.dataset_mask(window=window)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
         try:
-            samples: Samples = self._data.read(window=window)
+            yield
         except RasterioError as error:
-            raise RasterError(f"{self.path}: damaged, or changed while it was read ({_first_line(error)})") from error
-        return samples
+            raise RasterError(
+                f"{self.path}: damaged, or changed while it was read ({_first_line(error.__cause__ or error)})"
+            ) from error
 
     def unit(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
         """The coded bands at `rows` and `columns` in [0, 1], filled where invalid: what analysis sees."""
@@ -138,7 +154,7 @@ class Source:
         samples = self._read(window)
         valid = self._valid(samples)
         if any(layer.kind == "mask" for layer in self._layers):
-            valid &= self._data.dataset_mask(window=window) > 0
+            valid &= self._mask(window) > 0
         for b in self.coded:
             samples[b] = masks.fill(samples[b], valid[b])
         return self.mapping.to_unit(samples)[np.ix_(np.array(self.coded), *inside)]
@@ -146,8 +162,7 @@ class Source:
     def exact(self, layer: Layer, window: Window) -> masks.Layer8:
         """A layer's values in a window: 255 where valid."""
         if layer.kind == "mask":
-            mask: masks.Layer8 = self._data.dataset_mask(window=window)
-            return mask
+            return self._mask(window)
         samples = self._read(window)
         if layer.kind == "alpha":
             assert layer.band is not None
@@ -175,5 +190,5 @@ def _bounding(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[Window
     return Window(left, top, right - left, bottom - top), (rows - top, columns - left)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,59 @@
+"""Tiles side by side: one thread each, since many small layers gain little from sharing one tile among threads.
+
+A picture of a single tile, and a GPU, are served by the caller's own thread with all of torch's threads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+import torch
+
+MAX_WORKERS = 8  # each holds a tile's activations, some 150 MB at 512 pixels
+
+T = TypeVar("T")
+
+
+class Workers:
+    """A pool for `tiles` jobs on `device`; as a context manager it gives torch its threads back."""
+
+    def __init__(self, device: torch.device, tiles: int) -> None:
+        self._threads = torch.get_num_threads()
+        count = min(self._threads, tiles, MAX_WORKERS) if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) if count > 1 else None
+        self.ahead = 2 * count if count > 1 else 0
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(self._threads)
+
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """The job's result, computed at once where there is no pool."""
+        if self._pool:
+            return self._pool.submit(job)
+        return finished(job())
+
+    def in_order(self, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+        """The results of `jobs` in their order; a few are drawn and under way before they are asked for."""
+        waiting: deque[Future[T]] = deque()
+        for job in jobs:
+            waiting.append(self.submit(job))
+            if len(waiting) > self.ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def finished(result: T) -> Future[T]:
+    """A future that is already there."""
+    future: Future[T] = Future()
+    future.set_result(result)
+    return future
