@@ -126,7 +126,10 @@ class Decoder:
         """All bands of a tile's core, and the dataset's mask, from the latents of its neighbours by plane."""
         h = self.header
         samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
+        own = self._neighbours(tile).index(tile)
         for group, known in zip(planes.groups(self._order), latents, strict=True):
+            if known[own] is None:
+                continue
             picture = planes.gather(self._picture(tile, known), len(group))
             samples[group] = self._mapping.select(group).from_unit(picture)
         return self._masked(samples, layers)

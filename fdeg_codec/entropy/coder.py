@@ -1,4 +1,4 @@
-"""A tile's two streams, for both directions: symbols in a range coder, rare numbers beside it.
+"""A tile's bits, for both directions: everything goes through one range coder.
 
 `Encoder` and `Decoder` answer the same calls, so that one walk over a tile serves both (codec/tile.py). The range coder is
 constriction's queue with 24 bits of precision. Its `Categorical(perfect=False)` turns frequencies that sum to 2^22
@@ -7,88 +7,84 @@ into the cumulative (c * (2^24 - n) >> 22) + i, for the i-th of n symbols with c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.container.varint import read_varint, unzigzag, write_varint, zigzag
 from fdeg_codec.entropy.guard import Floats, Integers, are_exceptions, round_as_told, round_guarded
+from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.errors import BadFileError
 
 _MODEL = constriction.stream.model.Categorical(perfect=False)
+# Numbers without a model of their own: v + 1 has a bit length with probability 2^-length, then its lower bits are even odds.
+_LENGTHS = np.array([TOTAL >> k for k in range(1, 22)] + [2], np.float64)
+_EVEN = np.array([TOTAL / 2, TOTAL / 2])
 
 
 class Coder(Protocol):
     """One direction of coding. What a decoder does not know yet is None."""
 
     def symbols(self, frequencies: Floats, symbols: Integers | None) -> Integers:
-        """Code one symbol per row of `frequencies`."""
+        """Code one symbol per row of `frequencies`, which are integers that sum to 2^22."""
 
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
-        """Code `count` signed numbers."""
-
-    def positions(self, positions: NDArray[np.intp] | None, size: int) -> NDArray[np.intp]:
-        """Code a rising list of positions below `size`, its length included."""
+        """Code `count` numbers from 0 to 2^22 - 2, small ones in few bits."""
 
     def round(self, values: Floats) -> Integers:
-        """Round as the encoder did."""
+        """Round as the encoder did: what it found near a boundary is coded as a list of exceptions."""
+
+
+def _code_numbers(coder: Coder, count: int, numbers: Integers | None) -> Integers:
+    """Bit lengths first, then all lower bits, from the highest: Elias's gamma code (1975) as symbols."""
+    plus = None if numbers is None else numbers + 1
+    known = None if plus is None else np.frexp(plus)[1].astype(np.int32) - 1
+    extra = coder.symbols(np.tile(_LENGTHS, (count, 1)), known)
+    owner = np.repeat(np.arange(count), extra)
+    place = np.repeat(np.cumsum(extra), extra) - np.arange(len(owner)) - 1  # of each bit in its number
+    bits = coder.symbols(np.tile(_EVEN, (len(owner), 1)), None if plus is None else plus[owner] >> place & 1)
+    out = 1 << extra
+    np.add.at(out, owner, bits << place)
+    return (out - 1).astype(np.int32)
 
 
 class Encoder:
-    """Gathers a tile's streams."""
+    """Gathers a tile's bits."""
 
     def __init__(self) -> None:
         self._range = constriction.stream.queue.RangeEncoder()
-        self._aside = bytearray()
         self.exceptions = 0
 
     def symbols(self, frequencies: Floats, symbols: Integers | None) -> Integers:
         assert symbols is not None
-        self._range.encode(symbols, _MODEL, frequencies)
+        self._range.encode(symbols.astype(np.int32, copy=False), _MODEL, frequencies)
         return symbols
 
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
-        assert numbers is not None
-        for n in numbers.tolist():
-            write_varint(self._aside, zigzag(n))
-        return numbers
-
-    def positions(self, positions: NDArray[np.intp] | None, size: int) -> NDArray[np.intp]:
-        assert positions is not None
-        write_varint(self._aside, len(positions))
-        for gap in np.diff(positions, prepend=-1).tolist():
-            write_varint(self._aside, gap - 1)
-        return positions
+        return _code_numbers(self, count, numbers)
 
     def round(self, values: Floats) -> Integers:
         integers, exceptions, ups = round_guarded(values)
-        write_varint(self._aside, len(exceptions))
-        for gap, up in zip(np.diff(exceptions, prepend=-1).tolist(), ups.tolist(), strict=True):
-            write_varint(self._aside, 2 * (gap - 1) + up)
+        gaps = np.diff(exceptions, prepend=-1) - 1
+        self.numbers(1, np.array([len(exceptions)], np.int32))
+        self.numbers(len(exceptions), (2 * gaps + ups).astype(np.int32))
         self.exceptions += len(exceptions)
         return integers
 
     def finish(self) -> bytes:
-        """Both streams: the length of the numbers, the numbers, the range coder's words."""
-        head = bytearray()
-        write_varint(head, len(self._aside))
-        return bytes(head + self._aside) + self._range.get_compressed().astype("<u4").tobytes()
+        """The range coder's words."""
+        words: bytes = self._range.get_compressed().astype("<u4").tobytes()
+        return words
 
 
 class Decoder:
-    """Reads a tile's streams. Whatever damaged bytes make of it, it raises nothing but BadFileError."""
+    """Reads a tile's bits. Whatever damaged bytes make of it, it raises nothing but BadFileError."""
 
     def __init__(self, payload: bytes) -> None:
-        length, start = read_varint(payload, 0)
-        words = payload[start + length :]
-        if start + length > len(payload) or len(words) % 4:
-            raise BadFileError("its streams have impossible lengths")
-        self._aside = payload[start : start + length]
-        self._at = 0
-        self._range = constriction.stream.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
+        if len(payload) % 4:
+            raise BadFileError("it is no whole number of words")
+        self._range = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
 
     def symbols(self, frequencies: Floats, symbols: Integers | None) -> Integers:
         try:
@@ -97,41 +93,20 @@ class Decoder:
             raise BadFileError("its symbols cannot be decoded") from error
         return decoded
 
-    def _varints(self, count: int) -> Iterator[int]:
-        for _ in range(count):
-            value, self._at = read_varint(self._aside, self._at)
-            yield value
-
-    def _count(self) -> int:
-        (count,) = self._varints(1)
-        if count > len(self._aside) - self._at:  # each takes a byte at least
-            raise BadFileError("its numbers are cut off")
-        return count
-
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
-        values = [unzigzag(v) for v in self._varints(count)]
-        if any(abs(v) >> 30 for v in values):
-            raise BadFileError("it holds a number that no latent can have")
-        return np.array(values, np.int32)
-
-    def positions(self, positions: NDArray[np.intp] | None, size: int) -> NDArray[np.intp]:
-        return _rising(list(self._varints(self._count())), size)
+        return _code_numbers(self, count, None)
 
     def round(self, values: Floats) -> Integers:
-        marks = list(self._varints(self._count()))
-        exceptions = _rising([mark >> 1 for mark in marks], values.size)
-        if not are_exceptions(values, exceptions):
+        (count,) = self.numbers(1, None)
+        if count > values.size:
+            raise BadFileError("it holds more exceptions than values")
+        marks = self.numbers(int(count), None)
+        exceptions: NDArray[np.intp] = np.cumsum((marks >> 1).astype(np.intp) + 1) - 1
+        if count and (exceptions[-1] >= values.size or not are_exceptions(values, exceptions)):
             raise BadFileError("it holds an exception where there is none to make")
-        return round_as_told(values, exceptions, np.array([mark & 1 for mark in marks], np.int32))
+        return round_as_told(values, exceptions, marks & 1)
 
     def finish(self) -> None:
         """Everything must have been read."""
-        if self._at != len(self._aside) or not self._range.maybe_exhausted():
+        if not self._range.maybe_exhausted():
             raise BadFileError("it holds more than its symbols")
-
-
-def _rising(gaps: list[int], size: int) -> NDArray[np.intp]:
-    """Positions from the number of others between each and the one before."""
-    if sum(gaps) + len(gaps) > size:
-        raise BadFileError("it holds a position beyond its end")
-    return np.cumsum(np.array(gaps, np.intp) + 1) - 1

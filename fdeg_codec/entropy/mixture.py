@@ -1,7 +1,7 @@
 """Latents under integer Gaussian mixtures: windows of symbols around each one's mean, and what lies outside them.
 
-A latent is coded in the narrowest of six windows that its mixture cannot be expected to leave. Most latents are
-nearly certain and have a window of one value: they cost no symbol at all, and the few that surprise are listed.
+A latent is coded in the narrowest of a few windows that its mixture cannot be expected to leave, since most latents are
+nearly certain and wide windows take time. A value outside its window is an escape: how far outside follows as a number.
 """
 
 from __future__ import annotations
@@ -68,51 +68,31 @@ def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats
 def code_latents(coder: Coder, grid: Integers, values: Integers | None) -> Integers:
     """Code the latents of a rounded grid (8, n): their values, in either direction."""
     mixture = mixtures(grid)
-    out = mixture.centres.copy()
+    out = np.empty(grid.shape[1], np.int32)
     for window, half in enumerate(HALVES):
         members = np.flatnonzero(mixture.windows == window)
-        if half == 0:
-            _code_certain(coder, out, members, values)
-            continue
         chunk = CHUNK // (2 * half + 2)
         for start in range(0, len(members), chunk):
-            _code_window(coder, mixture, out, members[start : start + chunk], half, values)
+            some = members[start : start + chunk]
+            centres = mixture.centres[some]
+            distances = None if values is None else values[some] - centres
+            out[some] = centres + code_rows(coder, frequencies(mixture, some, half), distances)
     return out
 
 
-def _code_certain(coder: Coder, out: Integers, members: NDArray[np.intp], values: Integers | None) -> None:
-    """Latents of one likely value: list those that have another."""
-    surprises = None if values is None else np.flatnonzero(values[members] != out[members])
-    where = members[coder.positions(surprises, len(members))]
-    out[where] += coder.numbers(len(where), None if values is None else values[where] - out[where])
-
-
-def _code_window(
-    coder: Coder, mixture: Mixtures, out: Integers, members: NDArray[np.intp], half: int, values: Integers | None
-) -> None:
-    """Latents with a window of 2 half + 1 values: a symbol each, and a number for those outside."""
-    escape = 2 * half + 1
-    symbols = None
-    if values is not None:
-        symbols = values[members] - mixture.centres[members] + half
-        symbols[(symbols < 0) | (symbols > 2 * half)] = escape
-    symbols = coder.symbols(frequencies(mixture, members, half), symbols)
-    out[members] += symbols - half
-    outside = members[symbols == escape]
-    if len(outside):
-        centres = mixture.centres[outside]
-        out[outside] = centres + coder.numbers(len(outside), None if values is None else values[outside] - centres)
-
-
 def code_rows(coder: Coder, rows: Floats, values: Integers | None) -> Integers:
-    """Code values under given frequencies (n, 2 half + 2), centred at zero: the hyper-latents."""
+    """Code values under frequencies (n, 2 half + 2) centred at zero; those outside the window escape and follow as numbers."""
     half = rows.shape[1] // 2 - 1
     symbols = None
     if values is not None:
         symbols = values + half
         symbols[(symbols < 0) | (symbols > 2 * half)] = 2 * half + 1
     symbols = coder.symbols(rows, symbols)
-    out: Integers = symbols - half
+    out = symbols - half
     outside = np.flatnonzero(symbols == 2 * half + 1)
-    out[outside] = coder.numbers(len(outside), None if values is None else values[outside])
+    beyond = None
+    if values is not None:
+        beyond = 2 * (np.abs(values[outside]) - half - 1) + (values[outside] < 0)
+    beyond = coder.numbers(len(outside), beyond)
+    out[outside] = ((beyond >> 1) + half + 1) * (1 - 2 * (beyond & 1))
     return out

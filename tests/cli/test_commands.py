@@ -1,0 +1,117 @@
+"""What each command does when all is well."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from fdeg_codec import __version__
+from fdeg_codec.cli.main import COMMANDS
+from tests.cli.conftest import Run
+
+FDEG = [sys.executable, "-c", "from fdeg_codec.cli.main import main; main()"]
+
+
+def test_encode_and_decode_are_quiet_in_a_pipe(fdeg: Run, raster: Path) -> None:
+    file, target = raster.with_name("x.fdg"), raster.with_name("x.png")
+    assert fdeg("encode", raster, file, "--model", "tiny") == (0, "", "")
+    assert fdeg("decode", file, target) == (0, "", "")
+    with rasterio.open(target) as decoded:
+        assert decoded.shape == (64, 120)
+
+
+def test_a_window(fdeg: Run, file: Path, tmp_path: Path) -> None:
+    fdeg("decode", file, tmp_path / "whole.tif")
+    assert fdeg("decode", file, tmp_path / "part.tif", "--window", "50,10,30,20") == (0, "", "")
+    with rasterio.open(tmp_path / "whole.tif") as whole, rasterio.open(tmp_path / "part.tif") as part:
+        np.testing.assert_array_equal(part.read(), whole.read()[:, 10:30, 50:80])
+
+
+def test_overwrite(fdeg: Run, raster: Path, file: Path) -> None:
+    before = file.read_bytes()
+    assert fdeg("encode", raster, file, "--model", "tiny").is_one_line(1, str(file), "--overwrite")
+    assert file.read_bytes() == before
+    assert fdeg("encode", raster, file, "--model", "tiny", "--overwrite").code == 0
+    assert file.read_bytes() != before
+
+
+def test_the_options_of_encode_reach_the_file(fdeg: Run, raster: Path) -> None:
+    file = raster.with_name("x.fdg")
+    fdeg("encode", raster, file, "--model", "tiny-none", "--lambda", "300", "--tile", "64", "--precision", "float32")
+    table = json.loads(fdeg("info", file, "--json").out)
+    assert table["lambda"] == pytest.approx(300, rel=1e-3)
+    assert (table["tile"], len(table["tiles"])) == (64, 2)
+    names = {row["fingerprint"]: row["name"] for row in json.loads(fdeg("models", "--json").out)}
+    assert names[table["model"]] == "tiny-none"
+
+
+def test_json_of_encode(fdeg: Run, raster: Path) -> None:
+    outcome = fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny", "--quality", 2, "--json")
+    report = json.loads(outcome.out)
+    assert outcome.err == ""
+    assert report["bytes"] == raster.with_name("x.fdg").stat().st_size
+    assert (report["lambda"], report["model"], report["width"], report["height"]) == (256, "tiny", 120, 64)
+
+
+def test_info_tells_everything(fdeg: Run, file: Path) -> None:
+    table = json.loads(fdeg("info", file, "--json").out)
+    assert (table["bands"], table["height"], table["width"], table["dtype"]) == (3, 64, 120, "uint8")
+    assert (table["crs"], table["nodata"], table["tags"]["tags"][""]["A"]) == ("EPSG:32633", 0, "b")
+    sizes = [sum(tile["bytes"]) for tile in table["tiles"]]
+    assert sum(sizes) + table["overhead"] == table["bytes"] == file.stat().st_size
+    text = fdeg("info", file).out
+    assert all(str(table[name]) in text for name in ("model", "crs", "width", "bytes"))
+    assert f"{' + '.join(str(n) for n in table['tiles'][1]['bytes'])} bytes" in text
+
+
+def test_verify(fdeg: Run, file: Path) -> None:
+    outcome = fdeg("verify", file)
+    assert outcome.code == 0
+    assert "whole" in outcome.out
+
+
+def test_models_are_listed(fdeg: Run, weights: Path) -> None:
+    rows = {row["name"]: row for row in json.loads(fdeg("models", "--json").out)}
+    assert rows["tiny"]["bytes"] == (weights / "tiny.safetensors").stat().st_size
+    assert all(row["fingerprint"] in fdeg("models").out for row in rows.values())
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_every_command_explains_itself(fdeg: Run, command: tuple[str, ...]) -> None:
+    for flag in ("--help", "-h"):
+        outcome = fdeg(*command, flag)
+        assert outcome.code == 0
+        assert outcome.err == ""
+        assert outcome.out.startswith("Usage: fdeg")
+
+
+def test_the_version(fdeg: Run) -> None:
+    assert __version__ in fdeg("--version").out
+
+
+def test_standard_input_and_output(weights: Path, raster: Path, fdeg: Run, tmp_path: Path) -> None:
+    """A real pipe of two processes gives the bytes that files give."""
+    fdeg("encode", raster, tmp_path / "x.fdg", "--model", "tiny")
+    fdeg("decode", tmp_path / "x.fdg", tmp_path / "x.tif")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    encoder = subprocess.Popen([*FDEG, "encode", "-", "-", "--model", "tiny", "--json"], env=os.environ, **pipes)
+    file, report = encoder.communicate(raster.read_bytes(), timeout=120)
+    assert (encoder.returncode, file) == (0, (tmp_path / "x.fdg").read_bytes())
+    assert json.loads(report)["bytes"] == len(file)
+    decoder = subprocess.Popen([*FDEG, "decode", "-", "-"], env=os.environ, **pipes)
+    assert decoder.communicate(file, timeout=120) == ((tmp_path / "x.tif").read_bytes(), b"")
+    assert decoder.returncode == 0
+
+
+def test_standard_output_that_takes_nothing_is_an_error(file: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*FDEG, "info", str(file)], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().strip() == "fdeg: [Errno 28] No space left on device"

@@ -1,0 +1,229 @@
+"""What can go wrong: one line each, the right exit code, no traceback, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.container.file import Writer
+from fdeg_codec.raster.sink import Sink
+from fdeg_codec.weights import SEARCH_VARIABLE
+from tests.cli.conftest import Run
+from tests.raster.rasters import samples, write
+from tests.raster.test_sink import full_disk
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--quality", "0"],
+        ["--quality", "7"],
+        ["--quality", "x"],
+        ["--lambda", "100"],
+        ["--lambda", "5000"],
+        ["--lambda", "nan"],
+        ["--lambda", "256", "--quality", "2"],
+        ["--tile", "0"],
+        ["--tile", "100"],
+        ["--tile", "1000000"],
+        ["--device", "tpu"],
+        ["--precision", "float16"],
+        ["--nonsense"],
+        ["one too many"],
+    ],
+)
+def test_bad_usage_of_encode(fdeg: Run, raster: Path, arguments: list[str]) -> None:
+    target = raster.with_name("x.fdg")
+    assert fdeg("encode", raster, target, "--model", "tiny", *arguments).is_one_line(2)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["x.tif", "--window", "1,2,3"], "four whole numbers"),
+        (["x.tif", "--window", "a,b,c,d"], "four whole numbers"),
+        (["x.tif", "--window", "0,0,121,64"], "window 0,0,121,64 (column, row, width, height) leaves the picture of 120 x 64"),
+        (["x.tif", "--window=-1,0,5,5"], "120 x 64"),
+        (["x.bmp"], ".png"),
+        (["x"], ".png"),
+        (["x.fdg"], ".png"),
+    ],
+)
+def test_bad_usage_of_decode(fdeg: Run, file: Path, arguments: list[str], part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    assert fdeg("decode", file, *arguments).is_one_line(2, part)
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["encode"], ["encode", "a"], ["decode"], ["info"], ["verify", "--x"], ["--x"]])
+def test_bad_usage_of_anything(fdeg: Run, arguments: list[str]) -> None:
+    assert fdeg(*arguments).is_one_line(2)
+
+
+def test_no_command_at_all_shows_the_commands(fdeg: Run) -> None:
+    outcome = fdeg()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "encode" in outcome.err
+
+
+def make_bad_rasters(folder: Path) -> dict[str, str]:
+    """Names of rasters that cannot be encoded, and what must be said of each."""
+    (folder / "text.tif").write_text("hello")
+    (folder / "empty.tif").touch()
+    (folder / "folder.tif").mkdir()
+    write(folder / "float.tif", np.zeros((1, 8, 8), np.float32))
+    write(folder / "complex.tif", np.zeros((1, 8, 8), np.complex64))
+    write(folder / "five.tif", np.zeros((5, 8, 8), np.uint8))
+    write(folder / "palette.tif", samples(1), lambda t: t.write_colormap(1, {0: (1, 2, 3, 255)}))
+    whole = write(folder / "cut.tif", samples(3)).read_bytes()
+    (folder / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    return {
+        "missing.tif": "no such file",
+        "text.tif": "not a raster",
+        "empty.tif": "not a raster",
+        "folder.tif": "not a raster",
+        "float.tif": "float32",
+        "complex.tif": "complex64",
+        "five.tif": "5 bands",
+        "palette.tif": "colour table",
+        "cut.tif": "damaged",
+    }
+
+
+def test_bad_rasters(fdeg: Run, tmp_path: Path) -> None:
+    bad = make_bad_rasters(tmp_path)
+    before = set(tmp_path.iterdir())
+    for name, why in bad.items():
+        outcome = fdeg("encode", tmp_path / name, tmp_path / "x.fdg", "--model", "tiny")
+        assert outcome.is_one_line(1, str(tmp_path / name), why), outcome
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["decode", "info", "verify"])
+@pytest.mark.parametrize("name", ["missing.fdg", ".", "in.tif"])
+def test_bad_files(fdeg: Run, raster: Path, command: str, name: str) -> None:
+    target = [raster.with_name("x.tif")] if command == "decode" else []
+    outcome = fdeg(command, raster.with_name(name) if name != "." else raster.parent, *target)
+    assert outcome.is_one_line(1, str(raster.parent)), outcome
+    assert list(raster.parent.iterdir()) == [raster]
+
+
+def test_bad_targets(fdeg: Run, raster: Path, file: Path) -> None:
+    before = set(raster.parent.iterdir())
+    for place, ending in [(raster.parent / "none", ""), (raster, ""), (Path("/proc"), "")]:
+        target = place / f"x{ending}"
+        assert fdeg("encode", raster, target, "--model", "tiny").is_one_line(1, str(target))
+        assert fdeg("decode", file, f"{target}.tif").is_one_line(1, f"{target}.tif")
+        assert fdeg("decode", file, f"{target}.png").is_one_line(1, f"{target}.png")
+    assert fdeg("decode", file, raster).is_one_line(1, str(raster), "--overwrite")
+    assert fdeg("encode", raster, raster.parent, "--overwrite", "--model", "tiny").is_one_line(1, str(raster.parent))
+    assert fdeg("encode", raster, raster.with_name("n" * 300), "--model", "tiny").is_one_line(1, "too long")
+    assert set(raster.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("bytes_left", [0, 100])
+def test_a_full_disk(fdeg: Run, raster: Path, file: Path, bytes_left: int) -> None:
+    before = set(raster.parent.iterdir())
+    for arguments in (
+        ["encode", raster, raster.with_name("x"), "--model", "tiny"],
+        ["decode", file, raster.with_name("x.tif")],
+    ):
+        with full_disk(bytes_left):
+            outcome = fdeg(*arguments)
+        assert outcome.is_one_line(1, str(arguments[2]), "cannot be written"), outcome
+    assert set(raster.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(("command", "owner", "method"), [("encode", Writer, "add"), ("decode", Sink, "write")])
+def test_an_interrupt_leaves_nothing(
+    fdeg: Run, raster: Path, file: Path, monkeypatch: pytest.MonkeyPatch, command: str, owner: type, method: str
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, method, interrupt)
+    before = set(raster.parent.iterdir())
+    source, options = (raster, ["--model", "tiny"]) if command == "encode" else (file, [])
+    assert fdeg(command, source, raster.with_name("x.tif"), *options).is_one_line(130, "interrupted")
+    assert set(raster.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory(fdeg: Run, raster: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Writer, "add", fail)
+    assert fdeg("encode", raster, raster.with_name("x"), "--model", "tiny").is_one_line(1, "not enough memory", "--tile")
+
+
+class TestWeights:
+    """Models that are missing, altered or others."""
+
+    @pytest.fixture(autouse=True)
+    def own(self, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """A copy of `tiny` alone, searched for before any other; engines of earlier tests are forgotten."""
+        folder = tmp_path / "own"
+        folder.mkdir()
+        for ending in ("json", "safetensors"):
+            shutil.copy(weights / f"tiny.{ending}", folder)
+        monkeypatch.setenv(SEARCH_VARIABLE, str(folder))
+        load_engine.cache_clear()
+        yield folder
+        load_engine.cache_clear()
+
+    def both(self, fdeg: Run, raster: Path, file: Path, *parts: str) -> None:
+        """Neither command works, and both say so."""
+        before = set(raster.parent.iterdir())
+        encode = fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny")
+        decode = fdeg("decode", file, raster.with_name("x.tif"))
+        verify = fdeg("verify", file)
+        assert all(outcome.is_one_line(1, *parts) for outcome in (encode, decode, verify)), (encode, decode, verify)
+        assert fdeg("info", file).code == 0
+        assert set(raster.parent.iterdir()) == before
+
+    def test_missing(self, fdeg: Run, raster: Path, file: Path, own: Path) -> None:
+        (own / "tiny.safetensors").unlink()
+        self.both(fdeg, raster, file, "tiny.safetensors", "missing")
+        assert "missing" in fdeg("models").out
+
+    def test_altered_by_a_bit(self, fdeg: Run, raster: Path, file: Path, own: Path) -> None:
+        data = bytearray((own / "tiny.safetensors").read_bytes())
+        for at in (9, len(data) // 2, len(data) - 1):
+            data[at] ^= 1
+            (own / "tiny.safetensors").write_bytes(data)
+            self.both(fdeg, raster, file, "tiny.safetensors", "SHA-256")
+            data[at] ^= 1
+
+    @pytest.mark.parametrize(
+        "text", ["", "{", "[]", "3", "{}", '{"name": "tiny"}', '{"name": "tiny", "sha256": "xyz"}', "\xff"]
+    )
+    def test_a_broken_manifest(self, fdeg: Run, raster: Path, file: Path, own: Path, text: str) -> None:
+        (own / "tiny.json").write_bytes(text.encode("latin-1"))
+        self.both(fdeg, raster, file, "tiny.json")
+        assert fdeg("models").is_one_line(1, "tiny.json")
+
+    def test_a_hash_that_is_not_the_weights(self, fdeg: Run, raster: Path, own: Path) -> None:
+        manifest = json.loads((own / "tiny.json").read_text())
+        (own / "tiny.json").write_text(json.dumps(manifest | {"sha256": "0" * 64}))
+        assert fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny").is_one_line(1, "SHA-256")
+
+    def test_a_file_made_with_other_weights(self, fdeg: Run, raster: Path, file: Path, own: Path) -> None:
+        fingerprint = json.loads((own / "tiny.json").read_text())["sha256"][:16]
+        for path in list(own.iterdir()):
+            path.unlink()
+        for outcome in (fdeg("decode", file, raster.with_name("x.tif")), fdeg("verify", file)):
+            assert outcome.is_one_line(1, str(file), fingerprint, "not installed")
+        assert fdeg("info", file).code == 0
+
+    def test_an_unknown_model(self, fdeg: Run, raster: Path) -> None:
+        outcome = fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "nonesuch")
+        assert outcome.is_one_line(1, "nonesuch", "tiny")

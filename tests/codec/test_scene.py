@@ -1,0 +1,110 @@
+"""What `fdeg_codec.open` returns, and the words of `encode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import fdeg_codec
+from fdeg_codec.errors import FdegError, ModelError, RasterError, UsageError
+from tests.raster.rasters import Samples, samples, write
+
+GRID = rasterio.Affine(10, 0, 500000, 0, -10, 5e6)
+
+
+@pytest.fixture
+def source(weights: Path, tmp_path: Path) -> Path:
+    return write(tmp_path / "a.tif", samples(3), crs="EPSG:32633", transform=GRID, nodata=3)
+
+
+@pytest.fixture
+def file(source: Path) -> Path:
+    fdeg_codec.encode(source, source.with_suffix(".fdg"), model="tiny", tile=64)
+    return source.with_suffix(".fdg")
+
+
+def test_a_scene_reads_like_a_raster(file: Path, source: Path) -> None:
+    with rasterio.open(source) as before, fdeg_codec.open(file) as scene:
+        assert scene.shape == (before.count, *before.shape)
+        assert scene.dtype == "uint8"
+        assert scene.crs == before.crs
+        assert scene.transform == before.transform
+        known = ("count", "width", "height", "dtype", "nodata", "crs", "transform")
+        assert {k: scene.profile[k] for k in known} == {k: before.profile[k] for k in known}
+        assert scene.read().shape == scene.shape
+        assert scene.read().dtype == np.uint8
+
+
+def test_save_read_and_decode_agree(file: Path, tmp_path: Path) -> None:
+    window = (30, 20, 50, 40)
+    seen: list[tuple[int, int]] = []
+    with fdeg_codec.open(str(file)) as scene:
+        scene.save(tmp_path / "saved.tif", window, progress=lambda done, total: seen.append((done, total)))
+        pixels = scene.read(window)
+    fdeg_codec.decode(file, str(tmp_path / "decoded.tif"), window=window)
+    for name in ("saved.tif", "decoded.tif"):
+        with rasterio.open(tmp_path / name) as after:
+            np.testing.assert_array_equal(after.read(), pixels)
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_verify_counts_the_entries(file: Path) -> None:
+    with fdeg_codec.open(file) as scene:
+        assert scene.verify() == 4 * (1 + len(nodata_bands(samples(3))))
+
+
+def nodata_bands(data: Samples) -> list[Samples]:
+    """Where bands differ in it, each has its own layer."""
+    assert (data == 3).any()
+    return list(data)
+
+
+def test_a_closed_scene_closes_its_file(file: Path) -> None:
+    with fdeg_codec.open(file) as scene:
+        stream = scene._stream
+    assert stream.closed
+
+
+def test_encoding_twice_gives_the_same_bytes(source: Path, file: Path) -> None:
+    fdeg_codec.encode(source, source.with_suffix(".again"), model="tiny", tile=64)
+    assert source.with_suffix(".again").read_bytes() == file.read_bytes()
+
+
+def test_the_report_says_what_was_written(source: Path, file: Path) -> None:
+    report = fdeg_codec.encode(source, file, model="tiny", lambda_=300, overwrite=True)
+    assert report.bytes == file.stat().st_size
+    assert report.bpp == pytest.approx(8 * report.bytes / (70 * 90))
+    assert (report.bands, report.height, report.width, report.tiles, report.lambda_) == (3, 70, 90, 1, 300)
+    assert report.as_dict()["lambda"] == 300
+
+
+def test_quality_is_a_lambda(source: Path) -> None:
+    for quality, lambda_ in [(1, 128), (4, 1024), (6, 4096)]:
+        for name, choice in (("q", {"quality": quality}), ("l", {"lambda_": lambda_})):
+            fdeg_codec.encode(source, source.with_suffix(f".{name}"), model="tiny", overwrite=True, **choice)
+        assert source.with_suffix(".q").read_bytes() == source.with_suffix(".l").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"quality": 0}, {"quality": 7}, {"lambda_": 127.9}, {"lambda_": 4097}, {"lambda_": float("nan")}]
+    + [{"quality": 1, "lambda_": 128}, {"tile": 0}, {"tile": -64}, {"tile": 100}, {"tile": 4096}],
+)
+def test_impossible_choices_are_usage_errors(source: Path, choice: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        fdeg_codec.encode(source, source.with_suffix(".x"), model="tiny", **choice)
+    assert not source.with_suffix(".x").exists()
+
+
+def test_a_model_that_is_not_there(source: Path, file: Path) -> None:
+    with pytest.raises(ModelError, match="nonesuch: no such model; installed are: tiny"):
+        fdeg_codec.encode(source, source.with_suffix(".x"), model="nonesuch")
+
+
+@pytest.mark.parametrize("name", ["none.fdg", ".", "a.tif"])
+def test_what_is_no_fdg_file(source: Path, name: str) -> None:
+    with pytest.raises(RasterError if name != "a.tif" else FdegError, match=r"cannot be read|not an \.fdg file"):
+        fdeg_codec.open(source.parent / name)

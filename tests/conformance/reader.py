@@ -1,0 +1,152 @@
+"""A second reader of .fdg files, written from FORMAT.md: everything but the latents. Plain Python, nothing of fdeg."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FIELDS = ["version", "flags", "model", "type", "bands", "height", "width", "tile", "rate", "planes", "layers", "sections"]
+KINDS = {1: "mapping", 2: "nodata", 3: "layers", 4: "order"}
+KINDS |= {129: "crs", 130: "transform", 131: "gcps", 132: "rpcs", 133: "tags", 134: "bands"}
+
+
+class Plane(NamedTuple):
+    """A plane's entry."""
+
+    latents_crc: int
+    streams: bytes
+
+
+class File(NamedTuple):
+    """A file, taken apart. Entries are those of each tile in turn, planes (None where empty), then layers."""
+
+    header: dict[str, Any]
+    sections: dict[str, Any]
+    planes: list[list[Plane | None]]
+    layers: list[list[list[bytes]]]  # tile, layer, row
+    overhead: int
+
+
+def read(path: Path) -> File:
+    data = path.read_bytes()
+    header = read_header(data)
+    h, at = header, 45 + header["sections"]
+    sections = read_sections(data[45:at], header)
+    shapes = tile_shapes(h)
+    count = len(shapes) * (h["planes"] + h["layers"])
+    index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
+    ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
+    assert ends[-1] == len(data)
+    entries = iter([data[a:b] for a, b in pairwise(ends)])
+    planes: list[list[Plane | None]] = []
+    layers: list[list[list[bytes]]] = []
+    for shape in shapes:
+        sealed_planes = [next(entries) for _ in range(h["planes"])]
+        layers.append([read_layer(next(entries), *shape) for _ in range(h["layers"])])
+        hidden = nothing_is_valid(sections.get("layers", []), layers[-1], h["bands"])
+        planes.append([read_plane(entry, hidden) for entry in sealed_planes])
+    return File(header, sections, planes, layers, at)
+
+
+def read_header(data: bytes) -> dict[str, Any]:
+    assert data[:8] == bytes.fromhex("894644470D0A1A0A")
+    header = dict(zip(FIELDS, struct.unpack_from("<8x BB8s BH II H HHH I", data), strict=True))
+    assert header["version"] == 1
+    assert header["flags"] == 0
+    sealed(data[:45])
+    header["type"] = {1: "uint8", 2: "uint16"}[header["type"]]
+    return header
+
+
+def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
+    body = sealed(data) if data else b""
+    sections: dict[str, Any] = {}
+    at, last = 0, -1
+    while at < len(body):
+        kind = body[at]
+        assert kind > last
+        last = kind
+        length, start = varint(body, at + 1)
+        at = start + length
+        assert at <= len(body)
+        assert kind in KINDS or kind & 0x80
+        if kind in KINDS:
+            sections[KINDS[kind]] = section(KINDS[kind], body[start:at])
+    assert len(sections.get("mapping", ())) in (0, 2 * header["bands"])
+    layers = sections.get("layers", [])
+    assert len(layers) == header["layers"]
+    assert all(layers.count(layer) == 1 for layer in layers)
+    assert "nodata" in sections or not any(kind == "nodata" for kind, _ in layers)
+    return sections
+
+
+def section(name: str, data: bytes) -> Any:
+    if name in ("mapping", "transform"):
+        return struct.unpack(f"<{len(data) // 8}d", data)
+    if name == "order":
+        return struct.unpack(f"<{len(data) // 2}H", data)
+    return json.loads({0: bytes, 1: inflate}[data[0]](data[1:]))
+
+
+def tile_shapes(h: dict[str, Any]) -> list[tuple[int, int]]:
+    """The height and width of each tile."""
+    rows, columns = ([min(h["tile"], h[side] - s) for s in range(0, h[side], h["tile"])] for side in ("height", "width"))
+    return [(r, c) for r in rows for c in columns]
+
+
+def nothing_is_valid(kinds: list[tuple[str, int | None]], layers: list[list[bytes]], bands: int) -> bool:
+    """Whether the planes of a tile with these layers may be empty."""
+    zero = [tuple(kind) for kind, rows in zip(kinds, layers, strict=True) if not any(map(any, rows))]
+    coded = [band for band in range(bands) if ["alpha", band] not in kinds]
+    return any(band is None for _, band in zero) or all(("nodata", band) in zero for band in coded)
+
+
+def read_plane(entry: bytes, may_be_empty: bool) -> Plane | None:
+    if not entry:
+        assert may_be_empty
+        return None
+    crc, latents_crc = struct.unpack_from("<II", entry)
+    assert zlib.crc32(entry[4:]) == crc
+    length, start = varint(entry, 8)
+    assert start + length <= len(entry)
+    assert (len(entry) - start - length) % 4 == 0
+    return Plane(latents_crc, entry[8:])
+
+
+def read_layer(entry: bytes, height: int, width: int) -> list[bytes]:
+    if entry in (b"", b"\0"):
+        return [(entry or b"\xff") * width] * height
+    body = sealed(entry)
+    plain = inflate(body[1:])
+    stride = {1: -(-width // 8), 2: width}[body[0]]
+    assert len(plain) == height * stride
+    rows = [plain[k : k + stride] for k in range(0, len(plain), stride)]
+    if body[0] == 2:
+        return [bytes(v % 256 for v in accumulate(row)) for row in rows]
+    return [bytes(255 * (row[c // 8] >> 7 - c % 8 & 1) for c in range(width)) for row in rows]
+
+
+def sealed(data: bytes) -> bytes:
+    """What lies before the CRC at the end of `data`."""
+    assert struct.pack("<I", zlib.crc32(data[:-4])) == data[-4:]
+    return data[:-4]
+
+
+def inflate(data: bytes) -> bytes:
+    """A zlib stream that nothing follows."""
+    inflater = zlib.decompressobj()
+    plain = inflater.decompress(data)
+    assert inflater.eof
+    assert not inflater.unused_data
+    return plain
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number at `at`, and where the next begins."""
+    end = next(k for k in range(at, at + 9) if data[k] < 0x80)
+    assert data[end] or end == at
+    return sum((data[k] & 0x7F) << 7 * (k - at) for k in range(at, end + 1)), end + 1

@@ -1,0 +1,239 @@
+"""Files as a second reader sees them, against what rasterio says of their sources."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.rpc import RPC
+from rasterio.transform import Affine
+
+import fdeg_codec
+from tests.conformance import latents, reader
+from tests.conftest import landscape
+
+TILE = 64
+TRANSFORM = Affine(0.5, 0.01, 399960.25, -0.02, -0.5, 5700000.75)
+Written = Any  # an open rasterio dataset
+
+
+def encoded(folder: Path, picture: NDArray[Any], model: str = "tiny", quality: int = 3, **options: Any) -> reader.File:
+    """The picture in a GeoTIFF, encoded, as the second reader reads it. `finish` gets the dataset before it is closed."""
+    finish = options.pop("finish", lambda target: None)
+    shape = {"count": picture.shape[0], "height": picture.shape[1], "width": picture.shape[2], "dtype": picture.dtype}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(folder / "in.tif", "w", driver="GTiff", **shape, **options) as target,
+    ):
+        target.write(picture)
+        finish(target)
+    fdeg_codec.encode(folder / "in.tif", folder / "x.fdg", model=model, quality=quality, tile=TILE)
+    return reader.read(folder / "x.fdg")
+
+
+def source(folder: Path) -> Written:
+    return rasterio.open(folder / "in.tif")
+
+
+def joined(file: reader.File, k: int) -> NDArray[np.uint8]:
+    """The k-th layer of the whole picture."""
+    h = file.header
+    across = -(-h["width"] // h["tile"])
+    tiles = [np.array([list(row) for row in tile[k]], np.uint8) for tile in file.layers]
+    return np.vstack([np.hstack(tiles[n : n + across]) for n in range(0, len(tiles), across)])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (65, 64), (100, 130)])
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_a_plain_raster_is_described_by_its_header(weights: Path, tmp_path: Path, shape: tuple[int, int], bands: int) -> None:
+    file = encoded(tmp_path, landscape(*shape, bands), photometric="minisblack", alpha="no")
+    wanted = {"type": "uint8", "bands": bands, "height": shape[0], "width": shape[1], "tile": TILE, "layers": 0}
+    assert wanted.items() <= file.header.items()
+    assert file.header["rate"] == 9 * 2048  # quality 3 is lambda 512
+    assert file.header["model"] == hashlib.sha256((weights / "tiny.safetensors").read_bytes()).digest()[:8]
+    assert [len(tile) for tile in file.planes] == [-(-bands // 3)] * (-(-shape[0] // TILE) * -(-shape[1] // TILE))
+    assert not any(plane is None for tile in file.planes for plane in tile)
+    assert not {"mapping", "nodata", "layers", "crs", "transform", "gcps", "rpcs"} & file.sections.keys()
+
+
+def test_what_is_no_symbol_takes_at_most_96_bytes(weights: Path, tmp_path: Path) -> None:
+    rasterio.open(tmp_path / "in.png", "w", driver="PNG", count=3, height=256, width=256, dtype="uint8").close()
+    fdeg_codec.encode(tmp_path / "in.png", tmp_path / "x.fdg", model="tiny")
+    file = reader.read(tmp_path / "x.fdg")
+    assert len(file.planes) == 1
+    assert file.sections == {}
+    assert file.overhead + 8 <= 96
+
+
+def test_georeferencing_and_tags(weights: Path, tmp_path: Path) -> None:
+    def finish(target: Written) -> None:
+        target.update_tags(SATELLITE="Ö" * 300, AREA_OR_POINT="Point")
+        target.update_tags(ns="ours", key="value")
+        target.update_tags(2, WAVELENGTH="0.86")
+        target.descriptions = ("red", None)
+        target.scales, target.offsets, target.units = (1e-4, 0.1), (0, -3), ("m", "")
+
+    picture = landscape(70, 90, 2).astype(np.uint16) * 37 + 1000
+    file = encoded(tmp_path, picture, crs="EPSG:32633", transform=TRANSFORM, finish=finish)
+    with source(tmp_path) as s:
+        assert CRS.from_user_input(file.sections["crs"]) == s.crs
+        assert file.sections["crs"] == "EPSG:32633"
+        assert file.sections["transform"] == s.transform[:6]
+        assert file.sections["tags"] == {"tags": {"": s.tags(), "ours": s.tags(ns="ours")}, "bands": [s.tags(1), s.tags(2)]}
+        bands = {name: list(getattr(s, name)) for name in ("descriptions", "scales", "offsets", "units")}
+        assert bands.items() <= file.sections["bands"].items()
+        assert file.sections["bands"].get("colours", ["undefined"] * 2) == [c.name for c in s.colorinterp]
+        lows_and_highs = [*s.read().min((1, 2)), *s.read().max((1, 2))]
+    assert file.sections["mapping"] == pytest.approx(lows_and_highs, abs=0)
+    assert file.header["type"] == "uint16"
+
+
+def test_a_crs_without_a_code_is_kept_as_wkt(weights: Path, tmp_path: Path) -> None:
+    crs = CRS.from_proj4("+proj=laea +lat_0=47.125 +lon_0=9.5 +ellps=bessel +units=m")
+    file = encoded(tmp_path, landscape(20, 20), crs=crs, transform=TRANSFORM)
+    with source(tmp_path) as s:
+        assert CRS.from_wkt(file.sections["crs"]) == s.crs
+
+
+def test_ground_control_points_and_rpcs(weights: Path, tmp_path: Path) -> None:
+    points = [GroundControlPoint(r, c, 10 + c / 7, 50 - r / 3, 100.5, f"p{r}", "") for r, c in ((0, 0), (0, 29), (19, 0))]
+    numbers = [k / 10 for k in range(20)]
+    rpcs = RPC(120.0, 50.0, 45.5, 0.1, numbers, numbers[::-1], 10.0, 8.0, 11.25, 0.2, numbers, numbers, 15.0, 14.0)
+
+    def finish(target: Written) -> None:
+        target.gcps = points, CRS.from_epsg(4326)
+        target.rpcs = rpcs
+
+    file = encoded(tmp_path, landscape(20, 30), finish=finish)
+    with source(tmp_path) as s:
+        kept, crs = s.gcps
+        assert file.sections["gcps"]["points"] == [[p.row, p.col, p.x, p.y, p.z, p.id, p.info] for p in kept]
+        assert CRS.from_user_input(file.sections["gcps"]["crs"]) == crs
+        assert RPC.from_gdal(file.sections["rpcs"]) == s.rpcs
+    assert len(kept) == 3
+
+
+def test_nodata_of_all_bands_together(weights: Path, tmp_path: Path) -> None:
+    picture = np.maximum(landscape(150, 140), 1)
+    picture[:, :70, 40:] = 0
+    picture[:, 130:, 5] = 0
+    file = encoded(tmp_path, picture, nodata=0)
+    with source(tmp_path) as s:
+        assert file.sections["nodata"] == s.nodata
+    assert file.sections["layers"] == [["nodata", None]]
+    np.testing.assert_array_equal(joined(file, 0) > 0, (picture != 0).all(0))
+    empty = [tile == [None] for tile in file.planes]
+    assert empty == [False, True, True] + [False] * 6
+
+
+def test_nodata_of_each_band_apart(weights: Path, tmp_path: Path) -> None:
+    picture = landscape(30, 75).astype(np.uint16) + 300
+    picture[0, 3:9, 60:] = picture[2, 5:20, 1] = 65535
+    file = encoded(tmp_path, picture, nodata=65535)
+    assert file.sections["layers"] == [["nodata", band] for band in range(3)]
+    for band in range(3):
+        np.testing.assert_array_equal(joined(file, band), (picture[band] != 65535) * 255)
+    valid = [band[band != 65535] for band in picture]
+    assert file.sections["mapping"] == (*(v.min() for v in valid), *(v.max() for v in valid))
+
+
+def test_a_tile_without_any_valid_sample_is_empty_even_where_bands_have_nodata_of_their_own(
+    weights: Path, tmp_path: Path
+) -> None:
+    picture = np.maximum(landscape(30, 140), 1)
+    picture[:, :, 64:128] = picture[1, 3, 5] = 0
+    file = encoded(tmp_path, picture, nodata=0)
+    assert file.sections["layers"] == [["nodata", band] for band in range(3)]
+    assert [tile == [None] for tile in file.planes] == [False, True, False]
+    fdeg_codec.decode(tmp_path / "x.fdg", tmp_path / "out.tif")
+    with rasterio.open(tmp_path / "out.tif") as decoded:
+        np.testing.assert_array_equal(decoded.read() == 0, picture == 0)
+
+
+@pytest.mark.parametrize("levels", [2, 256])
+def test_alpha_of_any_depth(weights: Path, tmp_path: Path, levels: int) -> None:
+    picture = landscape(70, 131, 4)
+    picture[3] = np.random.default_rng(0).integers(0, levels, (70, 131)) * (255 // (levels - 1))
+    picture[3, :, 64:128] = 255
+    file = encoded(tmp_path, picture, photometric="rgb", alpha="yes")
+    assert file.sections["layers"] == [["alpha", 3]]
+    assert file.header["planes"] == 1
+    np.testing.assert_array_equal(joined(file, 0), picture[3])
+
+
+def test_alpha_of_16_bits(weights: Path, tmp_path: Path) -> None:
+    picture = landscape(10, 20, 2).astype(np.uint16)
+    picture[1] = np.random.default_rng(0).integers(0, 2, (10, 20)) * 65535
+    file = encoded(tmp_path, picture, photometric="minisblack", alpha="yes")
+    assert file.sections["layers"] == [["alpha", 1]]
+    np.testing.assert_array_equal(joined(file, 0).astype(int) * 257, picture[1])
+
+
+def test_a_mask_beside_the_bands(weights: Path, tmp_path: Path) -> None:
+    mask = np.zeros((66, 140), np.uint8)
+    mask[10:60, 20:50] = 255
+    file = encoded(tmp_path, landscape(66, 140), finish=lambda target: target.write_mask(mask))
+    assert file.sections["layers"] == [["mask", None]]
+    with source(tmp_path) as s:
+        np.testing.assert_array_equal(joined(file, 0), s.dataset_mask())
+    np.testing.assert_array_equal(joined(file, 0), mask)
+    assert [tile[0] is None for tile in file.planes] == [False, True, True, True, True, True]
+
+
+def test_a_mask_leaves_alpha_as_it_was(weights: Path, tmp_path: Path) -> None:
+    mask = np.full((40, 70), 255, np.uint8)
+    mask[10:30, 20:] = 0
+    picture = landscape(40, 70, 4)
+    file = encoded(tmp_path, picture, finish=lambda target: target.write_mask(mask), photometric="rgb", alpha="yes")
+    assert sorted(file.sections["layers"]) == [["alpha", 3], ["mask", None]]
+    fdeg_codec.decode(tmp_path / "x.fdg", tmp_path / "out.tif")
+    with rasterio.open(tmp_path / "out.tif") as decoded:
+        samples = decoded.read()
+    np.testing.assert_array_equal(samples[3], picture[3])
+    assert not samples[:3, mask == 0].any()
+
+
+def test_red_green_and_blue_come_first(weights: Path, tmp_path: Path) -> None:
+    def finish(target: Written) -> None:
+        target.colorinterp = [ColorInterp.undefined, ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+
+    file = encoded(tmp_path, landscape(20, 20, 4), finish=finish, photometric="minisblack", alpha="no")
+    assert file.sections["order"] == (3, 2, 1, 0)
+    assert file.sections["bands"]["colours"] == ["undefined", "blue", "green", "red"]
+
+
+@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-serial"])
+def test_latents_follow_from_the_text(weights: Path, tmp_path: Path, model: str) -> None:
+    """Only the network's grids come from fdeg: what they mean, and every symbol, is read by the text alone."""
+    from fdeg_codec.codec.engine import load_engine
+
+    file = encoded(tmp_path, landscape(80, 60), model, quality=5)
+    engine = load_engine(model, "cpu", "float32")
+    predictor = engine.predictor(file.header["rate"])
+    tables = predictor.z_rows.astype(int).tolist()
+    for (rows, columns), (plane,) in zip(reader.tile_shapes(file.header), file.planes, strict=True):
+        assert plane is not None
+        height, width = -(-rows // 16), -(-columns // 16)
+        down, across = -(-height // 4), -(-width // 4)
+        streams = latents.Streams(plane.streams)
+        z = streams.z(down * across, tables)
+        predictor.begin(np.array(z, np.int32).reshape(down, across, -1), height, width)
+        y = np.zeros((height, width, engine.latent), np.int32)
+        for cells in latents.passes(engine.net.architecture.context, height, width):
+            where = tuple(np.array(axis) for axis in zip(*cells, strict=True))
+            y[where] = np.reshape(streams.latents(predictor.grid(where).tolist()), (len(cells), -1))
+            predictor.learn(where, y[where])
+        assert streams.used_up
+        numbers = z + y.ravel().tolist()
+        assert zlib.crc32(struct.pack(f"<{len(numbers)}i", *numbers)) == plane.latents_crc
+        assert y.any()

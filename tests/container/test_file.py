@@ -1,0 +1,133 @@
+"""Whole files of any entries: written, read in any order, and damaged in every way."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fdeg_codec.container.file import Reader, Writer, seal, unseal
+from fdeg_codec.container.header import SIZE, Header
+from fdeg_codec.container.sections import Kind, Sections, pack_text
+from fdeg_codec.errors import BadFileError, FdegError
+from fdeg_codec.raster.masks import pack_layer, unpack_layer
+
+HEADER = Header(bytes(8), "uint8", 3, 100, 70, 64, 9 * 2048, planes=1, layers=1)
+SECTIONS: Sections = {Kind.LAYERS: pack_text([["mask", None]]), Kind.NODATA: pack_text(0.0), Kind.CRS: pack_text("EPSG:4326")}
+SIDES = [(64, 64), (64, 6), (36, 64), (36, 6)]
+
+
+def entries() -> list[bytes]:
+    """A plane and a layer for each tile, one of each coding of a layer."""
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 2, SIDES[0]) * 255, np.full(SIDES[1], 255), np.zeros(SIDES[2]), rng.integers(0, 256, SIDES[3])]
+    layers = [pack_layer(p.astype(np.uint8)) for p in pictures]
+    planes = [b"" if k == 2 else seal(7 * k, rng.bytes(20 + 11 * k)) for k in range(4)]
+    return [entry for pair in zip(planes, layers, strict=True) for entry in pair]
+
+
+def written(header: Header = HEADER, sections: Sections | None = None) -> bytes:
+    stream = io.BytesIO()
+    writer = Writer(stream, header, SECTIONS if sections is None else sections)
+    for entry in entries():
+        writer.add(entry)
+    writer.finish()
+    assert stream.tell() == len(stream.getvalue())
+    return stream.getvalue()
+
+
+def examine(data: bytes) -> None:
+    """All that reading checks short of the network: raises FdegError, or every byte was believed."""
+    reader = Reader(io.BytesIO(data))
+    for tile, side in enumerate(SIDES):
+        plane = reader.entry(tile, 0)
+        if plane:
+            unseal(plane)
+        unpack_layer(reader.entry(tile, 1), *side)
+
+
+def test_entries_come_back_in_any_order() -> None:
+    reader = Reader(io.BytesIO(written()))
+    assert replace(reader.header, sections_length=0) == HEADER
+    assert reader.sections == SECTIONS
+    for number, entry in reversed(list(enumerate(entries()))):
+        assert reader.entry(*divmod(number, 2)) == entry
+    assert reader.overhead == len(written()) - sum(map(len, entries()))
+
+
+def test_without_sections_the_index_follows_the_header() -> None:
+    data = written(sections={})
+    lengths = struct.pack("<8I", *map(len, entries()))
+    assert data[SIZE:] == lengths + struct.pack("<I", zlib.crc32(lengths)) + b"".join(entries())
+
+
+def test_a_whole_file_passes() -> None:
+    examine(written())
+
+
+def test_every_truncation_is_refused() -> None:
+    data = written()
+    for length in range(len(data)):
+        with pytest.raises(FdegError):
+            Reader(io.BytesIO(data[:length]))
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    data = bytearray(written())
+    for bit in range(8 * len(data)):
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(FdegError):
+            examine(bytes(data))
+        data[bit // 8] ^= 1 << bit % 8
+    examine(bytes(data))
+
+
+@pytest.mark.parametrize("extra", [b"\0", b"\n", written()])
+def test_bytes_after_the_end_are_refused(extra: bytes) -> None:
+    with pytest.raises(BadFileError, match=f"followed by {len(extra)} bytes"):
+        Reader(io.BytesIO(written() + extra))
+
+
+def test_a_small_file_that_claims_a_huge_picture_is_refused_at_once() -> None:
+    huge = replace(HEADER, height=2**31 - 1, width=2**31 - 1, bands=65535, planes=21845, layers=65535)
+    with pytest.raises(BadFileError, match="cut off"):
+        Reader(io.BytesIO(huge.pack() + bytes(1000)))
+    long = replace(HEADER, sections_length=2**32 - 1)
+    with pytest.raises(BadFileError, match="cut off"):
+        Reader(io.BytesIO(long.pack() + bytes(1000)))
+
+
+def test_an_index_that_reaches_beyond_the_file_is_refused() -> None:
+    data = written(sections={})
+    lengths = struct.pack("<8I", *[2**32 - 1] * 8)
+    forged = data[:SIZE] + lengths + struct.pack("<I", zlib.crc32(lengths)) + data[SIZE + 36 :]
+    with pytest.raises(BadFileError, match="cut off"):
+        Reader(io.BytesIO(forged))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_noticed() -> None:
+    stream = io.BytesIO(written())
+    reader = Reader(stream)
+    stream.truncate(len(written()) - 1)
+    with pytest.raises(BadFileError, match="cut off"):
+        reader.entry(3, 1)
+
+
+def test_a_missing_entry_is_a_mistake_of_the_program() -> None:
+    writer = Writer(io.BytesIO(), HEADER, {})
+    writer.add(b"one of eight")
+    with pytest.raises(AssertionError, match="1 entries of 8"):
+        writer.finish()
+
+
+def test_a_plane_is_sealed() -> None:
+    entry = seal(0xDEADBEEF, b"streams")
+    assert entry[4:8] == bytes.fromhex("efbeadde")
+    assert unseal(entry) == (0xDEADBEEF, b"streams")
+    for short in range(8):
+        with pytest.raises(BadFileError):
+            unseal(entry[:short])

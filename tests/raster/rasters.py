@@ -1,0 +1,57 @@
+"""Rasters to test with, and the way from a raster through an .fdg file to a raster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+
+import fdeg_codec
+from tests.conftest import landscape
+
+Samples = NDArray[Any]
+Setup = Callable[[Any], None]
+
+
+def samples(bands: int, dtype: str = "uint8", height: int = 70, width: int = 90) -> Samples:
+    """A landscape whose uint16 form uses an odd part of the range."""
+    picture = landscape(height, width, bands)
+    return picture if dtype == "uint8" else picture.astype(np.uint16) * 37 + 501
+
+
+def coloured(*names: str) -> Setup:
+    def setup(target: Any) -> None:
+        target.colorinterp = [ColorInterp[name] for name in names]
+
+    return setup
+
+
+def write(
+    path: Path, data: Samples, setup: Setup | None = None, mask: Samples | None = None, driver: str = "GTiff", **profile: Any
+) -> Path:
+    bands, height, width = data.shape
+    shape = {"count": bands, "height": height, "width": width, "dtype": data.dtype}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", driver=driver, **shape, **profile) as target,
+    ):
+        if setup:
+            setup(target)
+        target.write(data)
+        if mask is not None:
+            target.write_mask(mask)
+    return path
+
+
+def trip(source: Path, ending: str = ".tif", window: tuple[int, int, int, int] | None = None, tile: int = 64) -> Path:
+    """Encode and decode with the tiny model; the decoded raster's path, beside the file's."""
+    file = source.with_name("trip.fdg")
+    fdeg_codec.encode(source, file, model="tiny", tile=tile, overwrite=True)
+    target = source.with_name(f"decoded{ending}")
+    fdeg_codec.decode(file, target, window=window, overwrite=True)
+    return target

@@ -1,0 +1,63 @@
+"""Output appears whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fdeg_codec.errors import FdegError
+from fdeg_codec.raster.atomic import replacing
+
+
+def test_what_was_written_appears(tmp_path: Path) -> None:
+    with replacing(tmp_path / "x", False) as draft:
+        draft.write_text("new")
+        Path(f"{draft}.aux.xml").write_text("beside")
+        draft.with_name("scrap").write_text("scrap")
+        assert not (tmp_path / "x").exists()
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"x": "new", "x.aux.xml": "beside"}
+
+
+@pytest.mark.parametrize("error", [FdegError("it"), KeyboardInterrupt(), OSError(28, "full"), ValueError("bug")])
+def test_what_fails_leaves_all_as_it_was(tmp_path: Path, error: BaseException) -> None:
+    (tmp_path / "x").write_text("old")
+    (tmp_path / "x.aux.xml").write_text("old too")
+    expected = FdegError if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected), replacing(tmp_path / "x", True) as draft:  # noqa: PT012
+        draft.write_text("half")
+        raise error
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"x": "old", "x.aux.xml": "old too"}
+
+
+@pytest.mark.parametrize(
+    ("name", "overwrite", "why"),
+    [
+        ("there", False, "--overwrite"),
+        ("none/x", False, "there is no folder"),
+        ("there/x", False, "there is no folder"),
+        ("folder", True, "is a folder"),
+        ("n" * 300, False, "File name too long"),
+    ],
+)
+def test_targets_that_cannot_be(tmp_path: Path, name: str, overwrite: bool, why: str) -> None:
+    (tmp_path / "there").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FdegError, match=why) as caught, replacing(tmp_path / name, overwrite):
+        raise AssertionError("not to be reached")
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_folder_that_takes_no_files_is_an_error_that_names_the_target() -> None:
+    with pytest.raises(FdegError, match=r"/proc/x: cannot be written"), replacing(Path("/proc/x"), False):
+        raise AssertionError("not to be reached")
+
+
+def test_long_names(tmp_path: Path) -> None:
+    """Some characters are for the sidecars."""
+    with replacing(tmp_path / ("n" * 240), False) as draft:
+        draft.write_text("x")
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(FdegError, match="File name too long"), replacing(tmp_path / ("n" * 255), False):
+        raise AssertionError("not to be reached")
+    assert len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,67 @@
+"""Layers that are stored exactly, and what is put under them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+
+from fdeg_codec.errors import BadFileError
+from fdeg_codec.raster import masks
+
+SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=40)
+BINARY = arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 255]))
+GREY = arrays(np.uint8, SHAPES)
+
+
+@given(BINARY | GREY)
+def test_every_layer_comes_back(values: NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(masks.unpack_layer(masks.pack_layer(values), *values.shape), values)
+
+
+@pytest.mark.parametrize(("value", "size"), [(0, 1), (255, 0)])
+def test_plain_layers_cost_a_byte_at_most(value: int, size: int) -> None:
+    assert len(masks.pack_layer(np.full((512, 512), value, np.uint8))) == size
+
+
+@given(BINARY | GREY, st.data())
+def test_a_flipped_bit_never_gives_another_layer(values: NDArray[np.uint8], data: st.DataObject) -> None:
+    entry = bytearray(masks.pack_layer(values))
+    if not entry:
+        return
+    bit = data.draw(st.integers(0, 8 * len(entry) - 1))
+    entry[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(BadFileError):
+        masks.unpack_layer(bytes(entry), *values.shape)
+
+
+@given(arrays(np.uint16, SHAPES), st.data())
+def test_fill_keeps_valid_samples_and_stays_between_them(samples: NDArray[np.uint16], data: st.DataObject) -> None:
+    valid = data.draw(arrays(np.bool_, samples.shape))
+    filled = masks.fill(samples, valid)
+    assert filled.dtype == samples.dtype
+    np.testing.assert_array_equal(filled[valid], samples[valid])
+    if valid.any():
+        assert samples[valid].min() <= filled.min() <= filled.max() <= samples[valid].max()
+
+
+def test_fill_is_smooth() -> None:
+    """A hole in a ramp is bridged in small steps, and not with the nodata value."""
+    ramp = np.tile(np.arange(100, 228, dtype=np.uint8), (64, 1))
+    valid = np.ones_like(ramp, bool)
+    valid[20:44, 50:80] = False
+    holed = np.where(valid, ramp, 0).astype(np.uint8)
+    filled = masks.fill(holed, valid)
+    assert np.abs(filled.astype(int) - ramp).max() <= 30
+    assert np.abs(np.diff(filled.astype(int), axis=1)).max() < np.abs(np.diff(holed.astype(int), axis=1)).max() / 4
+
+
+@given(arrays(np.uint8, SHAPES), st.integers(0, 255), st.data())
+def test_nodata_is_where_it_was_and_nowhere_else(samples: NDArray[np.uint8], value: int, data: st.DataObject) -> None:
+    valid = data.draw(arrays(np.bool_, samples.shape))
+    out = masks.avoid(samples, float(value), valid)
+    np.testing.assert_array_equal(out != value, valid)
+    assert (np.abs(out.astype(int) - samples)[valid] <= 1).all()

@@ -1,0 +1,199 @@
+"""What a GeoTIFF says about itself, through an .fdg file into a GeoTIFF. rasterio is the judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.rpc import RPC
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+import fdeg_codec
+from fdeg_codec.container.sections import Kind, pack_text
+from fdeg_codec.errors import BadFileError
+from fdeg_codec.raster import metadata
+from tests.raster.rasters import coloured, samples, trip, write
+
+GRID = Affine(10, 2, 500000, 3, -10, 5e6)
+CRSES = {
+    "code": CRS.from_epsg(32633),
+    "custom": CRS.from_proj4("+proj=laea +lat_0=12.3 +lon_0=45.6 +ellps=WGS84 +units=m"),
+    "local": CRS.from_wkt('LOCAL_CS["mine",UNIT["metre",1]]'),
+    "compound": CRS.from_string("EPSG:4326+5773"),
+}
+CORNERS = [
+    GroundControlPoint(0, 0, 10, 50, 5.5, "a", "first"),
+    GroundControlPoint(0, 90, 11, 50, 0, "b", ""),
+    GroundControlPoint(70.5, 0, 10, 49, 1, "c", "x"),
+]
+CAMERA = RPC(
+    **{"height_off": 100.0, "height_scale": 50.0, "lat_off": 45.0, "lat_scale": 0.1, "long_off": 7.0, "long_scale": 0.1},
+    **{"line_off": 500.0, "line_scale": 501.0, "samp_off": 480.0, "samp_scale": 502.0, "err_bias": 1.5, "err_rand": 0.5},
+    **{name: [float(k + n) / 64 for k in range(20)] for n, name in enumerate(("line_num_coeff", "samp_num_coeff"))},
+    **{name: [1.0] + [0.001] * 19 for name in ("line_den_coeff", "samp_den_coeff")},
+)
+
+
+def points(dataset: Any) -> list[tuple[Any, ...]]:
+    return [(p.row, p.col, p.x, p.y, p.z, p.id, p.info) for p in dataset.gcps[0]]
+
+
+@pytest.fixture
+def folder(weights: Path, tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", CRSES)
+def test_crs_and_transform(folder: Path, name: str) -> None:
+    source = write(folder / "a.tif", samples(1), crs=CRSES[name], transform=GRID)
+    with rasterio.open(source) as before, rasterio.open(trip(source)) as after, fdeg_codec.open(folder / "trip.fdg") as scene:
+        assert after.crs.wkt == before.crs.wkt
+        assert after.transform == before.transform == GRID
+        assert scene.crs == before.crs
+        assert scene.transform == GRID
+
+
+def test_a_code_takes_few_bytes(folder: Path) -> None:
+    assert len(metadata.to_sections(metadata.Metadata(crs=CRS.from_epsg(32633)))[Kind.CRS]) < 16
+
+
+def test_a_plain_picture_has_no_sections(folder: Path) -> None:
+    for bands in (1, 3):
+        with rasterio.open(write(folder / "a.tif", samples(bands))) as source:
+            assert metadata.to_sections(metadata.describe(source)) == {}
+
+
+def describe_much(target: Any) -> None:
+    target.update_tags(A="ü — 日本", LONG="x" * 5000, EMPTY="", SPACED="  a=b ", AREA_OR_POINT="Point", TIFFTAG_SOFTWARE="s")
+    target.update_tags(ns="MINE", k="v", lines="a=b\nc")
+    target.update_tags(1, wavelength="665")
+    target.update_tags(3, wavelength="842", note="ü")
+    target.descriptions = ("red ü", None, "nir")
+    target.units = ("m", "", "DN")
+    target.scales, target.offsets = (0.0001, 1, 2), (-0.1, 0, 5)
+    target.colorinterp = coloured_names("red", "undefined", "nir")
+
+
+def coloured_names(*names: str) -> list[Any]:
+    return [rasterio.enums.ColorInterp[name] for name in names]
+
+
+def test_tags_names_and_units(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(3), describe_much, crs=CRSES["code"], transform=GRID)
+    with rasterio.open(source) as before, rasterio.open(trip(source)) as after:
+        assert after.tags() == before.tags()
+        assert after.tags()["AREA_OR_POINT"] == "Point"
+        assert after.tags(ns="MINE") == before.tags(ns="MINE") != {}
+        assert [after.tags(b) for b in (1, 2, 3)] == [before.tags(b) for b in (1, 2, 3)]
+        assert after.tags(3)["note"] == "ü"
+        for name in ("descriptions", "units", "scales", "offsets", "colorinterp", "transform"):
+            assert getattr(after, name) == getattr(before, name)
+
+
+def test_what_describes_the_lost_pixels_is_left_out(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(1), lambda t: t.update_tags(1, STATISTICS_MEAN="4", kept="yes"))
+    with rasterio.open(trip(source)) as after:
+        assert after.tags(1) == {"kept": "yes"}
+
+
+@pytest.mark.parametrize("key", ["ns", "bidx", "self"])
+def test_tags_with_the_names_of_rasterios_arguments_do_no_harm(folder: Path, key: str) -> None:
+    write(folder / "a.tif", samples(1))
+    tags = f'<Metadata><MDI key="{key}">1</MDI><MDI key="other">2</MDI></Metadata>'
+    band = '<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>1</SourceBand>'
+    (folder / "a.vrt").write_text(
+        f'<VRTDataset rasterXSize="90" rasterYSize="70">{tags}<VRTRasterBand dataType="Byte" band="1">'
+        f"<SimpleSource>{band}</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with rasterio.open(trip(folder / "a.vrt")) as after:
+        assert after.tags()["other"] == "2"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize(
+    "colours",
+    [
+        ("gray",),
+        ("undefined", "undefined"),
+        ("gray", "alpha"),
+        ("red", "green", "blue"),
+        ("blue", "green", "red"),
+        ("gray", "undefined", "undefined"),
+        ("red", "green", "blue", "nir"),
+        ("blue", "green", "red", "alpha"),
+        ("undefined",) * 4,
+    ],
+)
+def test_colours_in_any_order(folder: Path, colours: tuple[str, ...], dtype: str) -> None:
+    data = samples(len(colours), dtype)
+    if colours[-1] == "alpha" and dtype == "uint16":
+        data[-1] = np.where(data[-1] > np.median(data[-1]), 65535, 0)
+    source = write(folder / "a.tif", data, coloured(*colours))
+    with rasterio.open(source) as before, rasterio.open(trip(source)) as after:
+        assert after.colorinterp == before.colorinterp
+        assert (after.dtypes, after.shape) == (before.dtypes, before.shape)
+        spread = np.ptp(data.astype(float), axis=(1, 2))
+        errors = np.abs(after.read().astype(float) - data).mean((1, 2)) / spread
+        assert (errors < 0.25).all()  # each band is its own picture, and not another one's
+
+
+@pytest.mark.parametrize("crs", [CRS.from_epsg(4326), CRS()])
+def test_ground_control_points(folder: Path, crs: CRS) -> None:
+    source = write(folder / "a.tif", samples(1), lambda t: setattr(t, "gcps", (CORNERS, crs)))
+    with rasterio.open(source) as before, rasterio.open(trip(source)) as after:
+        assert points(after) == points(before)
+        assert len(points(after)) == 3
+        assert after.gcps[1] == before.gcps[1]
+
+
+def test_rational_polynomials(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(1), lambda t: setattr(t, "rpcs", CAMERA))
+    with rasterio.open(source) as before, rasterio.open(trip(source)) as after:
+        assert after.rpcs.to_gdal() == before.rpcs.to_gdal()
+
+
+def test_a_window_lies_where_it_lay(folder: Path) -> None:
+    window = Window(17, 23, 40, 30)
+    source = write(folder / "a.tif", samples(1), crs=CRSES["code"], transform=GRID)
+    with rasterio.open(source) as before, rasterio.open(trip(source, window=(17, 23, 40, 30))) as after:
+        assert after.shape == (30, 40)
+        assert after.transform.almost_equals(before.window_transform(window))
+        assert after.crs == before.crs
+
+
+def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(1), lambda t: setattr(t, "gcps", (CORNERS, CRS.from_epsg(4326))))
+    with rasterio.open(trip(source, window=(17, 23, 40, 30))) as after:
+        assert [(p.row, p.col, p.x, p.y) for p in after.gcps[0]] == [(p.row - 23, p.col - 17, p.x, p.y) for p in CORNERS]
+    source = write(folder / "b.tif", samples(1), lambda t: setattr(t, "rpcs", CAMERA))
+    with rasterio.open(trip(source, window=(17, 23, 40, 30))) as after:
+        assert (after.rpcs.line_off, after.rpcs.samp_off) == (500 - 23, 480 - 17)
+        assert after.rpcs.line_scale == 501
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (Kind.CRS, pack_text("EPSG:999999")),
+        (Kind.CRS, pack_text({"a": 1})),
+        (Kind.CRS, b"\1junk"),
+        (Kind.TRANSFORM, b"short"),
+        (Kind.GCPS, pack_text([1, 2])),
+        (Kind.GCPS, pack_text({"crs": None, "points": [[1]]})),
+        (Kind.RPCS, pack_text({"LINE_OFF": "x"})),
+        (Kind.TAGS, pack_text({"tags": {}})),
+        (Kind.TAGS, pack_text({"tags": {"": ["a"]}, "bands": []})),
+        (Kind.TAGS, pack_text({"tags": {"": {"a": 1}}, "bands": [3]})),
+        (Kind.BANDS, pack_text({"colours": ["mauve"]})),
+        (Kind.BANDS, pack_text([1])),
+    ],
+)
+def test_metadata_that_makes_no_sense_is_a_damaged_file(kind: Kind, data: bytes) -> None:
+    with pytest.raises(BadFileError):
+        metadata.from_sections({kind: data}, 1)

@@ -1,0 +1,162 @@
+"""Decoded rasters on disk: in every format the samples of the GeoTIFF, or one clear error and nothing left."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+import fdeg_codec
+from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.raster import sink
+from tests.raster.rasters import Samples, coloured, samples, trip, write
+
+RGB, RGBA, RGBN = ("red", "green", "blue"), ("red", "green", "blue", "alpha"), ("red", "green", "blue", "nir")
+HELD = [
+    (".png", "uint8", ("gray",)),
+    (".png", "uint8", ("gray", "alpha")),
+    (".png", "uint8", RGB),
+    (".png", "uint8", RGBA),
+    (".png", "uint16", ("gray",)),
+    (".png", "uint16", RGB),
+    (".png", "uint16", RGBA),
+    (".jp2", "uint8", ("gray",)),
+    (".jp2", "uint8", RGBA),
+    (".jp2", "uint8", RGBN),
+    (".jp2", "uint16", ("gray",)),
+    (".jp2", "uint16", ("undefined", "undefined")),
+    (".jp2", "uint16", RGBN),
+    (".webp", "uint8", RGB),
+    (".webp", "uint8", RGBA),
+]
+NOT_HELD = [
+    (".png", "uint8", RGBN),
+    (".png", "uint16", ("undefined", "undefined")),
+    (".webp", "uint8", ("gray",)),
+    (".webp", "uint8", RGBN),
+    (".webp", "uint16", RGB),
+]
+
+
+def picture(dtype: str, colours: tuple[str, ...]) -> Samples:
+    data = samples(len(colours), dtype)
+    if colours[-1] == "alpha":
+        data[-1] = np.where(data[-1] > np.median(data[-1]), np.iinfo(dtype).max, 0)
+    return data
+
+
+@pytest.fixture
+def folder(weights: Path, tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("ending", "dtype", "colours"), HELD)
+def test_a_format_holds_the_samples_of_the_geotiff(folder: Path, ending: str, dtype: str, colours: tuple[str, ...]) -> None:
+    source = write(folder / "a.tif", picture(dtype, colours), coloured(*colours))
+    with rasterio.open(trip(source)) as tiff, rasterio.open(trip(source, ending)) as other:
+        assert other.dtypes == tiff.dtypes
+        np.testing.assert_array_equal(other.read(), tiff.read())
+        np.testing.assert_array_equal(other.dataset_mask(), tiff.dataset_mask())
+    assert names(folder) - {f"decoded{ending}.aux.xml"} == {"a.tif", "trip.fdg", "decoded.tif", f"decoded{ending}"}
+
+
+@pytest.mark.parametrize(("ending", "dtype", "colours"), NOT_HELD)
+def test_what_a_format_cannot_hold_is_an_error(folder: Path, ending: str, dtype: str, colours: tuple[str, ...]) -> None:
+    source = write(folder / "a.tif", picture(dtype, colours), coloured(*colours))
+    with pytest.raises(FdegError, match=rf"decoded\{ending}: cannot be written") as caught:
+        trip(source, ending)
+    assert "\n" not in str(caught.value)
+    assert names(folder) == {"a.tif", "trip.fdg"}
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+def test_masks_and_places_go_along(folder: Path, ending: str) -> None:
+    mask = np.where(samples(1)[0] > 90, 255, 0).astype(np.uint8)
+    grid = rasterio.Affine(10, 0, 500000, 0, -10, 5e6)
+    source = write(folder / "a.tif", samples(3), mask=mask, crs="EPSG:32633", transform=grid)
+    with rasterio.open(trip(source, ending)) as after:
+        assert after.crs == "EPSG:32633"
+        assert after.transform == grid
+        np.testing.assert_array_equal(after.dataset_mask(), mask)
+
+
+def test_old_sidecars_do_not_describe_a_new_picture(folder: Path) -> None:
+    described = write(folder / "a.tif", samples(3), lambda t: t.update_tags(OLD="yes"))
+    mask = np.zeros((70, 90), np.uint8)
+    trip(write(folder / "b.tif", samples(3), lambda t: t.update_tags(OLD="yes"), mask), ".png")
+    assert {"decoded.png.msk", "decoded.png.aux.xml"} <= names(folder)
+    trip(described, ".png")
+    assert "decoded.png.msk" not in names(folder)
+    with rasterio.open(trip(write(folder / "c.tif", samples(3)), ".png")) as after:
+        assert "OLD" not in after.tags()
+        assert (after.dataset_mask() == 255).all()
+
+
+def test_large_rasters_are_tiled(folder: Path) -> None:
+    with rasterio.open(trip(write(folder / "a.tif", samples(1, height=520, width=530)), tile=256)) as after:
+        assert after.profile["tiled"]
+        assert after.profile["compress"] == "deflate"
+
+
+@contextmanager
+def full_disk(after: int) -> Iterator[None]:
+    """No file may grow beyond `after` bytes; the system says so as it would for a full disk, on every write."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (after, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+@pytest.mark.parametrize("bytes_left", [0, 3000])
+def test_a_full_disk_is_noticed(folder: Path, ending: str, bytes_left: int) -> None:
+    source = write(folder / "a.tif", np.random.default_rng(0).integers(0, 256, (3, 70, 90), np.uint8))
+    fdeg_codec.encode(source, folder / "x.fdg", model="tiny", quality=6)
+    (folder / "there.tif").write_bytes(b"before")
+    with full_disk(bytes_left), pytest.raises(FdegError, match=r"cannot be written \(File too large\)"):
+        fdeg_codec.decode(folder / "x.fdg", folder / f"x{ending}")
+    with full_disk(bytes_left), pytest.raises(FdegError, match="cannot be written"):
+        fdeg_codec.decode(folder / "x.fdg", folder / "there.tif", overwrite=True)
+    assert names(folder) == {"a.tif", "x.fdg", "there.tif"}
+    assert (folder / "there.tif").read_bytes() == b"before"
+
+
+def test_a_full_disk_is_noticed_when_encoding(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(3))
+    for bytes_left in (0, 30, 100):
+        with full_disk(bytes_left), pytest.raises(FdegError, match=r"x\.fdg: cannot be written \(File too large\)"):
+            fdeg_codec.encode(source, folder / "x.fdg", model="tiny")
+    assert names(folder) == {"a.tif"}
+
+
+@pytest.mark.parametrize("ending", [".png", ".jp2"])
+def test_a_driver_that_loses_samples_silently_is_found_out(folder: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = rasterio.shutil.copy
+
+    def careless(source: Path, target: Path, **options: Any) -> None:
+        with rasterio.open(source) as before:
+            data = before.read()
+        data[0, -1, -1] ^= 1
+        copy(write(Path(f"{source}.other"), data), target, **options)
+
+    monkeypatch.setattr(sink.rasterio.shutil, "copy", careless)
+    with pytest.raises(FdegError, match="other samples"):
+        trip(write(folder / "a.tif", samples(3)), ending)
+    assert names(folder) == {"a.tif", "trip.fdg"}
+
+
+def test_an_unknown_ending_is_a_usage_error(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.bmp: .*\.tif.*\.png"):
+        trip(write(folder / "a.tif", samples(1)), ".bmp".replace("bmp", "x.bmp"))

@@ -1,0 +1,81 @@
+"""The weights that come along: quality, rate against the float model, and overhead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+import fdeg_codec
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.tile import encode_plane
+from fdeg_codec.container.file import Reader
+from fdeg_codec.container.header import fixed_point
+from fdeg_codec.entropy.coder import Encoder
+from fdeg_codec.networks.entropy_model import Mixture
+from fdeg_codec.training.loss import LIKELIHOOD_FLOOR, cells, mixture_mass, prior_mass
+from fdeg_codec.weights import DEFAULT_MODEL
+
+SAMPLE = Path(__file__).parents[1] / "sample" / "landscape.tif"
+
+
+def test_the_sample_comes_back_well(tmp_path: Path) -> None:
+    sizes, qualities = [], []
+    with rasterio.open(SAMPLE) as source:
+        pixels = source.read()
+    for quality in (1, 3, 6):
+        sizes.append(fdeg_codec.encode(SAMPLE, tmp_path / f"{quality}.fdg", quality=quality).bytes)
+        with fdeg_codec.open(tmp_path / f"{quality}.fdg") as scene:
+            qualities.append(peak_signal_noise_ratio(pixels, scene.read()))
+            assert scene.crs.to_epsg() == 32632
+    assert sizes == sorted(sizes)
+    assert qualities == sorted(qualities)
+    assert qualities[0] > 26
+    assert qualities[-1] > 33
+
+
+def test_a_plain_small_picture_costs_96_bytes_besides_its_symbols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = []
+    finish = Encoder.finish
+    monkeypatch.setattr(Encoder, "finish", lambda self: coded.append(finish(self)) or coded[-1])
+    plain = {"driver": "GTiff", "count": 3, "height": 256, "width": 256, "dtype": "uint8", "photometric": "rgb"}
+    with rasterio.open(SAMPLE) as source, rasterio.open(tmp_path / "in.tif", "w", **plain) as target:
+        target.write(source.read()[:, :256, :256])
+    report = fdeg_codec.encode(tmp_path / "in.tif", tmp_path / "x.fdg")
+    with (tmp_path / "x.fdg").open("rb") as stream:
+        assert not Reader(stream).sections
+    assert report.bytes - sum(map(len, coded)) <= 96
+
+
+@pytest.mark.parametrize("quality", [1, 3, 6])
+def test_the_payload_is_within_half_a_percent_of_the_float_cross_entropy(quality: int) -> None:
+    engine = load_engine(DEFAULT_MODEL, "cpu", "float32")
+    log2_lambda = fixed_point(64 * 2.0**quality)
+    with rasterio.open(SAMPLE) as source:
+        y = engine.analyse(source.read().astype(np.float32) / 255)
+    z, symbols = engine.quantise(y, log2_lambda)
+    entry = encode_plane(engine.predictor(log2_lambda), z, symbols)
+    assert 8 * len(entry) < 1.005 * cross_entropy(engine, z, symbols, log2_lambda) + 8 * 8
+
+
+@torch.no_grad()
+def cross_entropy(engine, z: np.ndarray, y: np.ndarray, log2_lambda: int) -> float:
+    """Bits of z and y under the float model as training computes them, without tables, grids or windows."""
+    model, level = engine.net.entropy, engine.level(log2_lambda)
+    z_hat, y_hat = (torch.from_numpy(a.astype(np.float64)).permute(2, 0, 1)[None] for a in (z, y))
+    context = model.context(y_hat * torch.exp(-model.y_gain(level))[:, :, None, None])
+    features = model.features(z_hat, level)[:, :, : y.shape[0], : y.shape[1]]
+    # The even cells have no context at all, as in decoding.
+    even = model(cells(features), None, level)
+    odd = model(cells(features), cells(context), level)
+    turn = torch.from_numpy(np.indices(y.shape[:2]).sum(0) % 2).flatten()[:, None].bool()
+    mixture = Mixture(*(torch.where(turn, a, b) for a, b in zip(odd, even, strict=True)))
+    mass = mixture_mass(cells(y_hat), mixture)
+    prior = prior_mass(engine.net.double(), z_hat, level)
+    engine.net.float()
+    engine.net.entropy.double()
+    return sum(-torch.log2(m + LIKELIHOOD_FLOOR * 1e-6).sum().item() for m in (mass, prior))
