@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "fdegcnet-lite"
 FINGERPRINT_BYTES = 8
+EXPECTED = {"name", "sha256", "parameters", "lambda"}  # in every manifest
 SEARCH_VARIABLE = "FDEG_WEIGHTS"  # more folders to look into, before the installed one
 
 
@@ -66,8 +67,8 @@ def installed() -> Iterator[Model]:
             try:
                 manifest = json.loads(path.read_text())
                 model = Model(path.with_suffix(".safetensors"), manifest)
-                if not model.name or len(model.fingerprint) != FINGERPRINT_BYTES:
-                    raise ValueError("no name or no hash")
+                if not model.name or len(model.fingerprint) != FINGERPRINT_BYTES or not manifest.keys() >= EXPECTED:
+                    raise ValueError("something is missing")
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise ModelError(f"{path}: not a model's manifest") from error
             yield model

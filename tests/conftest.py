@@ -23,7 +23,7 @@ from fdeg_codec.weights import SEARCH_VARIABLE
 start.KLT_CROPS = 20  # enough for the tiny model's sixteen components
 SCENES = Path(__file__).parents[2] / "shared" / "data" / "scenes"
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # beside pytest's own processes more would only wait for each other
 
 
 def landscape(height: int, width: int, bands: int = 3, seed: int = 0) -> NDArray[np.uint8]:

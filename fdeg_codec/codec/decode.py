@@ -95,17 +95,23 @@ class Decoder:
         """Have a tile's latents decoded, by `workers` or at once."""
         key = tile.number, plane
         if key not in self._known:
-            job = partial(self._decode, tile, plane, self._reader.entry(*key))
+            with _naming(tile, f"plane {plane}"):
+                entry = self._reader.entry(*key)
+                empty = not entry and self._is_hidden(tile)
+            job = partial(self._decode, tile, plane, None if empty else entry)
             self._known[key] = workers.submit(job) if workers else finished(job())
 
-    def _decode(self, tile: Tile, plane: int, entry: bytes) -> Integers | None:
-        if not entry and self.layers:
+    def _decode(self, tile: Tile, plane: int, entry: bytes | None) -> Integers | None:
+        if entry is None:
             return None
-        try:
+        with _naming(tile, f"plane {plane}"):
             return decode_plane(self._engine.predictor(self.header.log2_lambda), entry, *tile.latents)
-        except BadFileError as error:
-            rows, columns = (f"{s.start} to {s.stop - 1}" for s in (tile.rows, tile.columns))
-            raise BadFileError(f"tile {tile.number} (rows {rows}, columns {columns}), plane {plane}: {error}") from error
+
+    def _is_hidden(self, tile: Tile) -> bool:
+        """Whether a tile's layers say that nothing in it is valid."""
+        entries = [self._reader.entry(tile.number, self.header.planes + k) for k in range(self.header.layers)]
+        empty = {layer.band for layer, entry in zip(self.layers, entries, strict=True) if entry == masks.EMPTY}
+        return None in empty or empty.issuperset(self._order)
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""
@@ -113,8 +119,9 @@ class Decoder:
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
     def layer(self, tile: Tile, k: int) -> Layer8:
-        entry = self._reader.entry(tile.number, self.header.planes + k)
-        return masks.unpack_layer(entry, tile.rows.size, tile.columns.size)
+        with _naming(tile, f"layer {k}"):
+            entry = self._reader.entry(tile.number, self.header.planes + k)
+            return masks.unpack_layer(entry, tile.rows.size, tile.columns.size)
 
     def forget(self, tile: Tile) -> None:
         """Drop latents that neither `tile` nor the next one sees: those above, and those below that an earlier window left."""
@@ -150,20 +157,19 @@ class Decoder:
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
 
     def _masked(self, samples: Samples, layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
-        """Nodata, alpha and mask as they were."""
-        mask: Layer8 | None = None
-        for layer, values in zip(self.layers, layers, strict=True):
-            if layer.kind == "mask":
-                mask = values
-                samples[:, values == 0] = 0
-            elif layer.kind == "alpha":
+        """Alpha and nodata as they were, then the mask, below which all coded bands are 0."""
+        found = dict(zip(self.layers, layers, strict=True))
+        for layer, values in found.items():
+            if layer.kind == "alpha":
                 samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
-            else:
-                for band in self._order if layer.band is None else [layer.band]:
-                    samples[band] = masks.avoid(samples[band], self.nodata or 0, values > 0)
-        if self.nodata is not None and not any(layer.kind == "nodata" for layer in self.layers):
+        if self.nodata is not None:
+            everything = np.full(samples.shape[1:], 255, np.uint8)
             for band in self._order:
-                samples[band] = masks.avoid(samples[band], self.nodata, np.ones(samples.shape[1:], bool))
+                valid = found.get(Layer("nodata", None), found.get(Layer("nodata", band), everything))
+                samples[band] = masks.avoid(samples[band], self.nodata, valid > 0)
+        mask = found.get(Layer("mask", None))
+        if mask is not None:
+            samples[np.ix_(self._order)] *= (mask > 0).astype(samples.dtype)
         return samples, mask
 
 
@@ -172,29 +178,40 @@ def nodata_of(reader: Reader) -> float | None:
     if data is None:
         return None
     try:
-        value = float(unpack_text(data))
+        value = unpack_text(data)
         info = np.iinfo(reader.header.dtype)
-        if not info.min <= value <= info.max or value != int(value):
-            raise ValueError
-    except (ValueError, TypeError) as error:
-        raise BadFileError("its nodata value cannot be read") from error
-    return value
+        if type(value) not in (int, float) or not info.min <= value <= info.max or value != int(value):
+            raise BadFileError("its nodata value cannot be one")
+    except OverflowError as error:
+        raise BadFileError("its nodata value cannot be one") from error
+    return float(value)
 
 
 def _layers(reader: Reader) -> list[Layer]:
+    """The layers of a file, each of which must make sense."""
     data = reader.sections.get(Kind.LAYERS)
     try:
         layers = [Layer(kind, band) for kind, band in unpack_text(data)] if data else []
-        bands = range(reader.header.bands)
-        known = all(
-            y.kind in ("nodata", "mask", "alpha") and (y.band in bands or (y.band is None and y.kind != "alpha"))
-            for y in layers
-        )
     except (TypeError, ValueError) as error:
         raise BadFileError("its layers cannot be read") from error
-    if not known or len(layers) != reader.header.layers:
+    bands = range(reader.header.bands)
+    allowed = {Layer("mask", None)} | {Layer("alpha", b) for b in bands}
+    if Kind.NODATA in reader.sections:
+        allowed |= {Layer("nodata", b) for b in [None, *bands]}
+    plain = all(isinstance(y.kind, str) and type(y.band) in (int, type(None)) for y in layers)
+    if not plain or not allowed.issuperset(layers) or len({*layers}) != len(layers) or len(layers) != reader.header.layers:
         raise BadFileError("its layers do not fit its header")
     return layers
+
+
+@contextmanager
+def _naming(tile: Tile, what: str) -> Iterator[None]:
+    """Say where in the picture the damage is."""
+    try:
+        yield
+    except BadFileError as error:
+        rows, columns = (f"{s.start} to {s.stop - 1}" for s in (tile.rows, tile.columns))
+        raise BadFileError(f"tile {tile.number} (rows {rows}, columns {columns}), {what}: {error}") from error
 
 
 def _cut(outer: Span, inner: Span) -> slice:

@@ -6,13 +6,13 @@ unless a machine computes differently; then the CRC of the latents says so.
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec.engine import Predictor, hyper_side
-from fdeg_codec.container.file import seal, unseal
 from fdeg_codec.entropy.coder import Coder, Decoder, Encoder
 from fdeg_codec.entropy.mixture import code_latents, code_rows
 from fdeg_codec.errors import BadFileError
@@ -38,16 +38,18 @@ def walk(
 
 
 def encode_plane(predictor: Predictor, z: Integers, y: Integers) -> bytes:
-    """The entry of a plane."""
+    """The entry of a plane: the CRC of its latents, then the range coder's words."""
     coder = Encoder()
     walk(coder, predictor, y.shape[0], y.shape[1], z, y)
-    return seal(latents_crc(z, y), coder.finish())
+    return struct.pack("<I", latents_crc(z, y)) + coder.finish()
 
 
 def decode_plane(predictor: Predictor, entry: bytes, height: int, width: int) -> Integers:
     """The latents y of an entry, checked: damaged bytes and diverging machines are errors, never pictures."""
-    crc, streams = unseal(entry)
-    coder = Decoder(streams)
+    if len(entry) < 4:
+        raise BadFileError("it holds nothing")
+    (crc,) = struct.unpack_from("<I", entry)
+    coder = Decoder(entry[4:])
     try:
         z, y = walk(coder, predictor, height, width, None, None)
         coder.finish()

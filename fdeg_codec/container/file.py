@@ -12,6 +12,8 @@ from fdeg_codec.container.header import SIZE, Header, unpack
 from fdeg_codec.container.sections import Sections, pack_sections, unpack_sections
 from fdeg_codec.errors import BadFileError
 
+BARE = 1  # entries up to this length have no checksum: they mean "nothing here" or "all alike"
+
 
 class Writer:
     """Writes entries as they come; the index is filled in at the end, so `stream` must be seekable."""
@@ -27,6 +29,8 @@ class Writer:
 
     def add(self, entry: bytes) -> None:
         """The next entry: tile by tile in rows, in each tile the planes, then the layers."""
+        if len(entry) > BARE:
+            entry = _crc(entry, len(self._lengths)) + entry
         self._stream.write(entry)
         self._lengths.append(len(entry))
 
@@ -75,18 +79,13 @@ class Reader:
         data = self._stream.read(self.lengths[number])
         if len(data) != self.lengths[number]:
             raise BadFileError("cut off while it was read")
-        return data
+        if len(data) <= BARE:
+            return data
+        if _crc(data[4:], number) != data[:4]:
+            raise BadFileError("its bytes are damaged (checksum)")
+        return data[4:]
 
 
-def seal(latents_crc: int, streams: bytes) -> bytes:
-    """A plane's entry: the CRC of all that follows, the CRC of the latents, the streams."""
-    body = struct.pack("<I", latents_crc) + streams
-    return struct.pack("<I", zlib.crc32(body)) + body
-
-
-def unseal(entry: bytes) -> tuple[int, bytes]:
-    """The latents' CRC and the streams of a plane's entry."""
-    if len(entry) < 8 or struct.pack("<I", zlib.crc32(entry[4:])) != entry[:4]:
-        raise BadFileError("its bytes are damaged (checksum)")
-    (latents_crc,) = struct.unpack_from("<I", entry, 4)
-    return latents_crc, entry[8:]
+def _crc(entry: bytes, number: int) -> bytes:
+    """An entry's checksum; begun with its number, so that no entry passes for another."""
+    return struct.pack("<I", zlib.crc32(entry, number))

@@ -73,11 +73,15 @@ def unpack_sections(data: bytes) -> Sections:
 def pack_text(value: Any) -> bytes:
     """A value as JSON: plain behind a 0, or deflated behind a 1 where that is smaller."""
     plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(plain) > MAX_TEXT:
+        raise UnsupportedError(f"carries {len(plain)} bytes of metadata of one kind; {MAX_TEXT} at most")
     small = zlib.compress(plain, 9)
     return b"\1" + small if len(small) < len(plain) else b"\0" + plain
 
 
 def unpack_text(data: bytes) -> Any:
+    if len(data) > MAX_TEXT + 1:
+        raise BadFileError("a text section has the wrong size")
     try:
         if data[:1] == b"\1":
             inflater = zlib.decompressobj()

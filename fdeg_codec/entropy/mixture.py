@@ -17,6 +17,9 @@ from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, WEIGHT_O
 
 COMPONENTS = 3
 ROWS = 3 * COMPONENTS - 1  # of the grid: means, scales, all weights but the last
+# 2^-13 of all probability is set aside for what the mixture thinks impossible: half of it or less is shared evenly, the
+# rest goes to the escape. Trained networks are wrong more often than their tails say.
+SPARED = 13
 CHUNK = 1 << 18  # frequencies made at once, so that they stay in the cache; the bytes do not depend on it
 
 
@@ -59,9 +62,12 @@ def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats
         found = table.ravel().take(starts + edges, mode="clip")  # all lie inside; "clip" spares the check
         found *= mixture.weights[component][which]
         cumulative += found
+    cumulative -= cumulative >> SPARED
+    least = (TOTAL >> SPARED) // (2 * len(edges))
     masses = np.empty_like(cumulative)
     np.subtract(cumulative[1:], cumulative[:-1], out=masses[:-1])
-    np.subtract(TOTAL + cumulative[0], cumulative[-1], out=masses[-1])
+    masses[:-1] += least
+    np.subtract(TOTAL - least * (len(edges) - 1) + cumulative[0], cumulative[-1], out=masses[-1])
     return masses.T.astype(np.float64, order="C")
 
 

@@ -25,7 +25,7 @@ TOTAL = ONE * WEIGHT_ONE  # a row of frequencies sums to this
 HALVES = (1, 2, 3, 5, 8, 16, 32, 64, 128, 256)  # half-widths of the symbol windows
 FAR = 8192  # a component further than this from the window's centre counts as this far
 REACH = FAR + STEPS * HALVES[-1] + STEPS // 2  # the largest offset that is looked up
-TAIL = 2  # of 65536: what a component may leave outside its window, on each side
+TAIL = 32  # of 65536: what a component may leave outside its window, on each side
 NEVER = -(1 << 24)  # the reach of a component of no weight
 
 SHA256 = "da6661520b162c05d9f1e28acd4ef6cbee623585fc67528a653bb5fae020b875"

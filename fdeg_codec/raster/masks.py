@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from typing import Any, Literal, NamedTuple
 
@@ -25,7 +24,7 @@ class Layer(NamedTuple):
 
 
 def pack_layer(values: Layer8) -> bytes:
-    """(row, column): nothing if all are 255, one byte if all are 0, else deflated bits or bytes behind a CRC."""
+    """(row, column): nothing if all are 255, one byte if all are 0, else deflated bits or bytes."""
     if (values == 255).all():
         return FULL
     if not values.any():
@@ -34,26 +33,24 @@ def pack_layer(values: Layer8) -> bytes:
         kind, plain = BITS, np.packbits(values > 0, axis=1)
     else:
         kind, plain = BYTES, np.diff(values, axis=1, prepend=0).astype(np.uint8)
-    body = bytes([kind]) + zlib.compress(np.ascontiguousarray(plain).tobytes(), 9)
-    return body + struct.pack("<I", zlib.crc32(body))
+    return bytes([kind]) + zlib.compress(np.ascontiguousarray(plain).tobytes(), 9)
 
 
 def unpack_layer(entry: bytes, height: int, width: int) -> Layer8:
     if entry in (FULL, EMPTY):
         return np.full((height, width), 255 if entry == FULL else 0, np.uint8)
-    body = entry[:-4]
-    if len(entry) < 6 or struct.pack("<I", zlib.crc32(body)) != entry[-4:] or body[0] not in (BITS, BYTES):
-        raise BadFileError("its mask is damaged (checksum)")
-    columns = width if body[0] == BYTES else -(-width // 8)
+    if entry[0] not in (BITS, BYTES):
+        raise BadFileError("it holds a mask of an unknown kind")
+    columns = width if entry[0] == BYTES else -(-width // 8)
     inflater = zlib.decompressobj()
     try:
-        plain = inflater.decompress(body[1:], height * columns + 1)
+        plain = inflater.decompress(entry[1:], height * columns + 1)
     except zlib.error as error:
         raise BadFileError("its mask cannot be inflated") from error
-    if len(plain) != height * columns:
+    if len(plain) != height * columns or not inflater.eof or inflater.unused_data:
         raise BadFileError("its mask has the wrong size")
     rows = np.frombuffer(plain, np.uint8).reshape(height, columns)
-    if body[0] == BITS:
+    if entry[0] == BITS:
         return np.unpackbits(rows, axis=1, count=width) * np.uint8(255)
     return np.cumsum(rows, axis=1, dtype=np.uint8)
 
