@@ -6,6 +6,7 @@ nearly certain and wide windows take time. A value outside its window is an esca
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -74,28 +75,35 @@ def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats
 def code_latents(coder: Coder, grid: Integers, values: Integers | None) -> Integers:
     """Code the latents of a rounded grid (8, n): their values, in either direction."""
     mixture = mixtures(grid)
-    out = np.empty(grid.shape[1], np.int32)
+    out = mixture.centres.copy()
     for window, half in enumerate(HALVES):
         members = np.flatnonzero(mixture.windows == window)
         chunk = CHUNK // (2 * half + 2)
-        for start in range(0, len(members), chunk):
-            some = members[start : start + chunk]
-            centres = mixture.centres[some]
-            distances = None if values is None else values[some] - centres
-            out[some] = centres + code_rows(coder, frequencies(mixture, some, half), distances)
+        chunks = [members[start : start + chunk] for start in range(0, len(members), chunk)]
+        rows = (frequencies(mixture, some, half) for some in chunks)
+        out[members] += _code_distances(coder, rows, half, None if values is None else values[members] - out[members])
     return out
 
 
 def code_rows(coder: Coder, rows: Floats, values: Integers | None) -> Integers:
-    """Code values under frequencies (n, 2 half + 2) centred at zero; those outside the window escape and follow as numbers."""
-    half = rows.shape[1] // 2 - 1
-    symbols = None
+    """Code values under given frequencies (n, 2 half + 2) centred at zero: the hyper-latents."""
+    return _code_distances(coder, [rows], rows.shape[1] // 2 - 1, values)
+
+
+def _code_distances(coder: Coder, rows: Iterable[Floats], half: int, values: Integers | None) -> Integers:
+    """Distances from the centres of windows: a symbol each, then a number for each that escaped its window."""
+    escape = 2 * half + 1
+    known = None
     if values is not None:
-        symbols = values + half
-        symbols[(symbols < 0) | (symbols > 2 * half)] = 2 * half + 1
-    symbols = coder.symbols(rows, symbols)
-    out = symbols - half
-    outside = np.flatnonzero(symbols == 2 * half + 1)
+        known = values + half
+        known[(known < 0) | (known > 2 * half)] = escape
+    coded, done = [np.empty(0, np.int32)], 0
+    for some in rows:
+        coded.append(coder.symbols(some, None if known is None else known[done : done + len(some)]))
+        done += len(some)
+    symbols = np.concatenate(coded)
+    out: Integers = symbols - half
+    outside = np.flatnonzero(symbols == escape)
     beyond = None
     if values is not None:
         beyond = 2 * (np.abs(values[outside]) - half - 1) + (values[outside] < 0)
