@@ -1,4 +1,4 @@
-"""Shared by all tests: a tiny model with seeded weights, and pictures of the suite's own making."""
+"""Shared by all tests: tiny models with seeded weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import Architecture, FDEGCNet
@@ -19,23 +18,12 @@ from fdeg_codec.training.data import Crops
 from fdeg_codec.training.export import export
 from fdeg_codec.training.start import initialise
 from fdeg_codec.weights import SEARCH_VARIABLE
+from tests.pictures import landscape
 
 start.KLT_CROPS = 20  # enough for the tiny model's sixteen components
 SCENES = Path(__file__).parents[2] / "shared" / "data" / "scenes"
 
 torch.set_num_threads(1)  # beside pytest's own processes more would only wait for each other
-
-
-def landscape(height: int, width: int, bands: int = 3, seed: int = 0) -> NDArray[np.uint8]:
-    """Fields, edges and texture (band, row, column): a picture with the spectrum of one, made from noise."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    waves = [(f, *rng.normal(0, f, 2), rng.uniform(0, 6)) for f in np.geomspace(0.01, 1, 12)]
-    relief = sum(np.sin(x * u + y * v + phase) / (1 + 20 * f) for f, u, v, phase in waves)
-    blocks = rng.integers(0, 120, (height // 24 + 1, width // 32 + 1))
-    fields = blocks.repeat(24, 0).repeat(32, 1)[:height, :width]
-    planes = [fields + 40 * relief + rng.normal(0, 3, (height, width)) + 60 + 20 * b for b in range(bands)]
-    return np.clip(np.stack(planes), 0, 255).astype(np.uint8)
 
 
 def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:

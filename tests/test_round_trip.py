@@ -9,7 +9,7 @@ import pytest
 import rasterio
 
 import fdeg_codec
-from tests.conftest import landscape
+from tests.pictures import landscape
 
 
 @pytest.mark.parametrize("model", ["tiny", "tiny-none"])

@@ -17,14 +17,13 @@ from rasterio.windows import Window
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.tile import encode_plane
-from fdeg_codec.codec.tiles import Grid, Span, Tile, analysis_span
+from fdeg_codec.codec.tiles import Grid, Tile, whole
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
 from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
-from fdeg_codec.networks.fdegcnet import STRIDE
 from fdeg_codec.raster import masks, metadata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.source import Source, reflected
@@ -156,21 +155,18 @@ def write(
 class Material(NamedTuple):
     """What a tile is encoded from."""
 
-    unit: NDArray[np.float32] | None  # the coded bands in [0, 1] over core and halo; None if nothing in it is valid
-    core: tuple[slice, slice]  # the core's latents among those of `unit`
+    unit: NDArray[np.float32] | None  # the coded bands in [0, 1]; None if nothing in the tile is valid
     layers: list[masks.Layer8]
 
 
 def read_tile(raster: Source, header: Header, tile: Tile) -> Material:
-    """Read a tile and its halo."""
-    spans = analysis_span(tile.rows, header.height), analysis_span(tile.columns, header.width)
-    rows, columns = (reflected(s.start, s.stop, n) for s, n in zip(spans, (header.height, header.width), strict=True))
+    """Read a tile."""
+    rows, columns = reflected(*whole(tile.rows), header.height), reflected(*whole(tile.columns), header.width)
     window = Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
     layers = [raster.exact(layer, window) for layer in raster.layers]
     empty = {layer.band for layer, values in zip(raster.layers, layers, strict=True) if not values.any()}
     hidden = None in empty or empty.issuperset(raster.coded)
-    core = _core(spans[0], tile.rows), _core(spans[1], tile.columns)
-    return Material(None if hidden else raster.unit(rows, columns), core, layers)
+    return Material(None if hidden else raster.unit(rows, columns), layers)
 
 
 def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], material: Material) -> list[bytes]:
@@ -180,13 +176,6 @@ def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], mater
         if material.unit is None:
             entries.append(b"")
             continue
-        y = engine.analyse(planes.spread(material.unit[group]))[:, :, *material.core]
-        z, symbols = engine.quantise(y, log2_lambda)
+        z, symbols = engine.quantise(engine.analyse(planes.spread(material.unit[group])), log2_lambda)
         entries.append(encode_plane(engine.predictor(log2_lambda), z, symbols))
     return entries + [masks.pack_layer(values) for values in material.layers]
-
-
-def _core(span: Span, core: Span) -> slice:
-    """The latents of a core among those of its span."""
-    first = (core.start - span.start) // STRIDE
-    return slice(first, first - (-core.size // STRIDE))

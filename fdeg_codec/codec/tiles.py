@@ -1,4 +1,8 @@
-"""Where tiles lie: cores that partition the picture, and the halo of pixels or latents around each."""
+"""Where tiles lie: cores that partition the picture, and the halo of latents that synthesis sees around each.
+
+Analysis sees the core alone. A halo of 16 or 32 pixels was measured to change neither rate nor error, not even with
+tiles of 128 pixels; without a halo of latents, synthesis leaves up to 5 % more error along the borders.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,7 @@ from typing import NamedTuple
 
 from fdeg_codec.networks.fdegcnet import STRIDE
 
-ANALYSIS_HALO = 32  # pixels
-SYNTHESIS_HALO = 2  # latents
+SYNTHESIS_HALO = 1  # latents
 
 
 class Span(NamedTuple):
@@ -72,11 +75,9 @@ def latents(pixels: int) -> int:
     return -(-pixels // STRIDE)
 
 
-def analysis_span(core: Span, size: int) -> Span:
-    """A core with its halo inside the picture, filled up to whole latents; what lies outside is reflected."""
-    start = core.start - (ANALYSIS_HALO if core.start else 0)
-    stop = core.start + latents(core.size) * STRIDE
-    return Span(start, stop + (ANALYSIS_HALO if core.stop < size else 0))
+def whole(core: Span) -> Span:
+    """A core filled up to whole latents: what lies beyond the picture is its mirror image."""
+    return Span(core.start, core.start + latents(core.size) * STRIDE)
 
 
 def synthesis_span(core: Span, size: int) -> Span:

@@ -8,7 +8,7 @@ TOTAL = 1 << 22
 
 
 class RangeDecoder:
-    """Stream B."""
+    """What reads the words of a plane."""
 
     def __init__(self, words: Iterable[int]) -> None:
         self._words = list(words)

@@ -15,10 +15,10 @@ KINDS |= {129: "crs", 130: "transform", 131: "gcps", 132: "rpcs", 133: "tags", 1
 
 
 class Plane(NamedTuple):
-    """A plane's entry."""
+    """The body of a plane's entry."""
 
     latents_crc: int
-    streams: bytes
+    words: bytes
 
 
 class File(NamedTuple):
@@ -41,15 +41,24 @@ def read(path: Path) -> File:
     index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
     ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
     assert ends[-1] == len(data)
-    entries = iter([data[a:b] for a, b in pairwise(ends)])
+    entries = iter([body(data[a:b], number) for number, (a, b) in enumerate(pairwise(ends))])
     planes: list[list[Plane | None]] = []
     layers: list[list[list[bytes]]] = []
     for shape in shapes:
-        sealed_planes = [next(entries) for _ in range(h["planes"])]
-        layers.append([read_layer(next(entries), *shape) for _ in range(h["layers"])])
-        hidden = nothing_is_valid(sections.get("layers", []), layers[-1], h["bands"])
-        planes.append([read_plane(entry, hidden) for entry in sealed_planes])
+        bodies = [[next(entries) for _ in range(h[kind])] for kind in ("planes", "layers")]
+        hidden = nothing_is_valid(sections.get("layers", []), bodies[1], h["bands"])
+        planes.append([read_plane(entry, hidden) for entry in bodies[0]])
+        layers.append([read_layer(entry, *shape) for entry in bodies[1]])
     return File(header, sections, planes, layers, at)
+
+
+def body(entry: bytes, number: int) -> bytes:
+    """What an entry says, once its checksum is found right."""
+    if len(entry) <= 1:
+        return entry
+    assert len(entry) > 5
+    assert struct.pack("<I", zlib.crc32(entry[4:], number)) == entry[:4]
+    return entry[4:]
 
 
 def read_header(data: bytes) -> dict[str, Any]:
@@ -80,7 +89,12 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     layers = sections.get("layers", [])
     assert len(layers) == header["layers"]
     assert all(layers.count(layer) == 1 for layer in layers)
-    assert "nodata" in sections or not any(kind == "nodata" for kind, _ in layers)
+    bands = range(header["bands"])
+    allowed = [["mask", None], *(["alpha", band] for band in bands)]
+    if "nodata" in sections:
+        allowed += [["nodata", band] for band in (None, *bands)]
+        assert sections["nodata"] in range(2 ** (8 if header["type"] == "uint8" else 16))
+    assert all(layer in allowed for layer in layers)
     return sections
 
 
@@ -89,7 +103,9 @@ def section(name: str, data: bytes) -> Any:
         return struct.unpack(f"<{len(data) // 8}d", data)
     if name == "order":
         return struct.unpack(f"<{len(data) // 2}H", data)
-    return json.loads({0: bytes, 1: inflate}[data[0]](data[1:]))
+    text = {0: bytes, 1: inflate}[data[0]](data[1:])
+    assert len(text) <= 2**24
+    return json.loads(text)
 
 
 def tile_shapes(h: dict[str, Any]) -> list[tuple[int, int]]:
@@ -98,34 +114,29 @@ def tile_shapes(h: dict[str, Any]) -> list[tuple[int, int]]:
     return [(r, c) for r in rows for c in columns]
 
 
-def nothing_is_valid(kinds: list[tuple[str, int | None]], layers: list[list[bytes]], bands: int) -> bool:
+def nothing_is_valid(kinds: list[list[Any]], bodies: list[bytes], bands: int) -> bool:
     """Whether the planes of a tile with these layers may be empty."""
-    zero = [tuple(kind) for kind, rows in zip(kinds, layers, strict=True) if not any(map(any, rows))]
+    zero = [kind for kind, entry in zip(kinds, bodies, strict=True) if entry == b"\0"]
     coded = [band for band in range(bands) if ["alpha", band] not in kinds]
-    return any(band is None for _, band in zero) or all(("nodata", band) in zero for band in coded)
+    return any(band is None for _, band in zero) or all(["nodata", band] in zero for band in coded)
 
 
 def read_plane(entry: bytes, may_be_empty: bool) -> Plane | None:
     if not entry:
         assert may_be_empty
         return None
-    crc, latents_crc = struct.unpack_from("<II", entry)
-    assert zlib.crc32(entry[4:]) == crc
-    length, start = varint(entry, 8)
-    assert start + length <= len(entry)
-    assert (len(entry) - start - length) % 4 == 0
-    return Plane(latents_crc, entry[8:])
+    assert len(entry) % 4 == 0
+    return Plane(*struct.unpack_from("<I", entry), entry[4:])
 
 
 def read_layer(entry: bytes, height: int, width: int) -> list[bytes]:
     if entry in (b"", b"\0"):
         return [(entry or b"\xff") * width] * height
-    body = sealed(entry)
-    plain = inflate(body[1:])
-    stride = {1: -(-width // 8), 2: width}[body[0]]
+    plain = inflate(entry[1:])
+    stride = {1: -(-width // 8), 2: width}[entry[0]]
     assert len(plain) == height * stride
     rows = [plain[k : k + stride] for k in range(0, len(plain), stride)]
-    if body[0] == 2:
+    if entry[0] == 2:
         return [bytes(v % 256 for v in accumulate(row)) for row in rows]
     return [bytes(255 * (row[c // 8] >> 7 - c % 8 & 1) for c in range(width)) for row in rows]
 

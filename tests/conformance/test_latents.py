@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 
 from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.mixture import code_latents, mixtures
-from tests.conformance.latents import Streams
+from tests.conformance.latents import Words
 
 NEAR = 2.0**-22
 
@@ -25,16 +23,28 @@ def test_exceptions_say_which_way_to_go(seed: int) -> None:
     encoder = Encoder()
     rounded = encoder.round(grid)
     assert encoder.exceptions == (kind == 1).sum() > 10
-    values = mixtures(rounded).centres + np.rint(rng.standard_cauchy(70)).astype(np.int32)
+    values = mixtures(rounded).centres + np.rint(30 * rng.standard_cauchy(70)).astype(np.int32)
     code_latents(encoder, rounded, values)
-    streams = Streams(encoder.finish())
-    assert streams.latents((grid + NEAR * rng.uniform(-0.99, 0.99, grid.shape)).tolist()) == values.tolist()
-    assert streams.used_up
+    words = Words(encoder.finish())
+    assert words.latents((grid + NEAR * rng.uniform(-0.99, 0.99, grid.shape)).tolist()) == values.tolist()
+    assert words.used_up
 
 
-@pytest.mark.parametrize("aside", [[1, 2 * 7], [1, 2 * 8 + 1], [2, 1, 2 * 7], [1, 128, 0]])
-def test_what_an_encoder_does_not_write_is_refused(aside: list[int]) -> None:
-    """A value far from a half, positions beyond the end, a varint longer than it needs to be."""
-    data = bytes([len(aside), *aside]) + struct.pack("<II", 0, 0)
-    with pytest.raises(AssertionError):
-        Streams(data).latents([[0.5]] * 7 + [[3.0]])
+def test_numbers_of_every_length() -> None:
+    groups = [[], [0], [2**22 - 2, 0, 1], [2**k - j for k in range(1, 22) for j in (2, 1, 0)], list(range(300))]
+    encoder = Encoder()
+    for group in groups:
+        encoder.numbers(len(group), np.array(group, np.int32))
+    words = Words(encoder.finish())
+    assert [words.numbers(len(group)) for group in groups] == groups
+    assert words.used_up
+
+
+@pytest.mark.parametrize("marks", [[2 * 7], [2 * 8 + 1], [1, 2 * 7], [0] * 9])
+def test_what_an_encoder_does_not_write_is_refused(marks: list[int]) -> None:
+    """A value far from a half, positions beyond the end, more exceptions than positions."""
+    encoder = Encoder()
+    encoder.numbers(1, np.array([len(marks)], np.int32))
+    encoder.numbers(len(marks), np.array(marks, np.int32))
+    with pytest.raises(AssertionError, match=r"no exception|beyond the end|more than positions"):
+        Words(encoder.finish()).latents([[0.5]] * 7 + [[3.0]])

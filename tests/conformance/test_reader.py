@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,14 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 import fdeg_codec
+from fdeg_codec.codec.decode import Decoder
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.tiles import Span
+from fdeg_codec.container.file import Reader, Writer
+from fdeg_codec.container.sections import Kind, Sections, pack_text
+from fdeg_codec.errors import BadFileError
 from tests.conformance import latents, reader
-from tests.conftest import landscape
+from tests.pictures import landscape
 
 TILE = 64
 TRANSFORM = Affine(0.5, 0.01, 399960.25, -0.02, -0.5, 5700000.75)
@@ -215,8 +223,6 @@ def test_red_green_and_blue_come_first(weights: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-serial"])
 def test_latents_follow_from_the_text(weights: Path, tmp_path: Path, model: str) -> None:
     """Only the network's grids come from fdeg: what they mean, and every symbol, is read by the text alone."""
-    from fdeg_codec.codec.engine import load_engine
-
     file = encoded(tmp_path, landscape(80, 60), model, quality=5)
     engine = load_engine(model, "cpu", "float32")
     predictor = engine.predictor(file.header["rate"])
@@ -225,15 +231,168 @@ def test_latents_follow_from_the_text(weights: Path, tmp_path: Path, model: str)
         assert plane is not None
         height, width = -(-rows // 16), -(-columns // 16)
         down, across = -(-height // 4), -(-width // 4)
-        streams = latents.Streams(plane.streams)
-        z = streams.z(down * across, tables)
+        words = latents.Words(plane.words)
+        z = words.z(down * across, tables)
         predictor.begin(np.array(z, np.int32).reshape(down, across, -1), height, width)
         y = np.zeros((height, width, engine.latent), np.int32)
         for cells in latents.passes(engine.net.architecture.context, height, width):
             where = tuple(np.array(axis) for axis in zip(*cells, strict=True))
-            y[where] = np.reshape(streams.latents(predictor.grid(where).tolist()), (len(cells), -1))
+            y[where] = np.reshape(words.latents(predictor.grid(where).tolist()), (len(cells), -1))
             predictor.learn(where, y[where])
-        assert streams.used_up
+        assert words.used_up
         numbers = z + y.ravel().tolist()
         assert zlib.crc32(struct.pack(f"<{len(numbers)}i", *numbers)) == plane.latents_crc
         assert y.any()
+
+
+def test_two_entries_cannot_change_places_even_if_they_say_the_same(weights: Path, tmp_path: Path) -> None:
+    encoded(tmp_path, np.full((3, 64, 384), 99, np.uint8))
+    with (tmp_path / "x.fdg").open("rb") as stream:
+        whole = Reader(stream)
+        bodies = [whole.entry(tile, 0) for tile in range(6)]
+    assert bodies[2] == bodies[3]
+    at, size = whole.overhead + sum(whole.lengths[:2]), whole.lengths[2]
+    data = (tmp_path / "x.fdg").read_bytes()
+    first, second = data[at : at + size], data[at + size : at + 2 * size]
+    assert first[4:] == second[4:] == bodies[2]
+    (tmp_path / "x.fdg").write_bytes(data[:at] + second + first + data[at + 2 * size :])
+    with pytest.raises(AssertionError):
+        reader.read(tmp_path / "x.fdg")
+    with pytest.raises(BadFileError, match=r"tile 2 .*checksum"):
+        fdeg_codec.decode(tmp_path / "x.fdg", tmp_path / "out.tif")
+
+
+def forge(file: Path, sections: Sections, layers: list[tuple[Any, Any, bytes]]) -> None:
+    """A file of one tile anew, with these sections more, and these layers (kind, band, body) instead of its own."""
+    with file.open("rb") as stream:
+        old = Reader(stream)
+        h = old.header
+        bodies = [old.entry(0, k) for k in range(h.planes)] + [body for _, _, body in layers]
+    with file.open("wb") as stream:
+        listed = {Kind.LAYERS: pack_text([[kind, band] for kind, band, _ in layers])}
+        writer = Writer(stream, replace(h, layers=len(layers)), old.sections | listed | sections)
+        for body in bodies:
+            writer.add(body)
+        writer.finish()
+
+
+def decoded(file: Path) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    """The samples and the mask of a file of one tile."""
+    with file.open("rb") as stream:
+        whole = Reader(stream)
+        engine = load_engine(whole.header.fingerprint, "cpu", "float32")
+        (piece,) = Decoder(whole, engine).pieces(Span(0, whole.header.height), Span(0, whole.header.width))
+    return piece.samples, piece.mask
+
+
+def bits(picture: NDArray[np.bool_]) -> bytes:
+    """The body of a layer, one bit per pixel."""
+    return b"\1" + zlib.compress(np.packbits(picture, axis=1).tobytes())
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("band", [None, 1])
+def test_layers_apply_in_the_order_of_the_text_wherever_they_stand(
+    weights: Path, tmp_path: Path, order: tuple[int, ...], band: int | None
+) -> None:
+    valid, mask, alpha = np.random.default_rng(0).random((3, 40, 50)) < 0.7
+    encoded(tmp_path, landscape(40, 50, 4), photometric="rgb", alpha="yes")
+    wanted, _ = decoded(tmp_path / "x.fdg")
+    value = int(np.median(wanted[1]))
+    layers = [("alpha", 3, bits(alpha)), ("nodata", band, bits(valid)), ("mask", None, bits(mask))]
+    forge(tmp_path / "x.fdg", {Kind.NODATA: pack_text(value)}, [layers[k] for k in order])
+    assert (wanted[:3] == value).any((1, 2)).all()
+    wanted[wanted == value] += 1
+    for k in range(3) if band is None else [band]:
+        wanted[k][~valid] = value
+    wanted[:, ~mask] = 0
+    wanted[3] = 255 * alpha
+    samples, found = decoded(tmp_path / "x.fdg")
+    np.testing.assert_array_equal(samples, wanted)
+    np.testing.assert_array_equal(found, 255 * mask)
+    reader.read(tmp_path / "x.fdg")
+
+
+def test_the_largest_sample_gives_way_downwards(weights: Path, tmp_path: Path) -> None:
+    encoded(tmp_path, np.full((1, 30, 30), 255, np.uint8))
+    before, _ = decoded(tmp_path / "x.fdg")
+    forge(tmp_path / "x.fdg", {Kind.NODATA: pack_text(255)}, [])
+    assert (before == 255).any()
+    np.testing.assert_array_equal(decoded(tmp_path / "x.fdg")[0], np.minimum(before, 254))
+
+
+@pytest.mark.parametrize(
+    ("bodies", "allowed"),
+    [
+        ({("mask", None): b"\0"}, True),
+        ({("nodata", None): b"\0"}, True),
+        ({("nodata", 0): b"\0", ("nodata", 1): b"\0", ("nodata", 2): b"\0", ("mask", None): b""}, True),
+        ({("nodata", 0): b"\0", ("nodata", 2): b"\0"}, False),
+        ({("mask", None): b""}, False),
+        ({("mask", None): bits(np.zeros((30, 30), bool))}, False),  # all 0, and yet not the single byte
+        ({}, False),
+    ],
+)
+def test_a_plane_is_empty_only_where_nothing_is_valid(
+    weights: Path, tmp_path: Path, bodies: dict[tuple[str, int | None], bytes], allowed: bool
+) -> None:
+    file = tmp_path / "x.fdg"
+    encoded(tmp_path, landscape(30, 30))
+    forge(file, {Kind.NODATA: pack_text(7)}, [(*layer, body) for layer, body in bodies.items()])
+    with file.open("rb") as stream:
+        whole = Reader(stream)
+    data, index = file.read_bytes(), whole.overhead - 4 * whole.header.entries - 4
+    lengths = struct.pack("<I", 0) + data[index + 4 : whole.overhead - 4]
+    file.write_bytes(
+        data[:index] + lengths + struct.pack("<I", zlib.crc32(lengths)) + data[whole.overhead + whole.lengths[0] :]
+    )
+    if allowed:
+        reader.read(file)
+        samples, _ = decoded(file)
+        masked = bodies.get(("mask", None)) == b"\0"
+        assert (samples == (0 if masked else 7)).all()
+    else:
+        with pytest.raises(AssertionError):
+            reader.read(file)
+        with pytest.raises(BadFileError, match=r"tile 0 .*plane 0"):
+            decoded(file)
+
+
+@pytest.mark.parametrize("nodata", [0, None])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        *([("mask", 0)], [("alpha", None)], [("alpha", 3)], [("alpha", -1)], [("nodata", 3)], [("nodata", True)]),
+        *([("nodata", 1.0)], [("validity", None)], [(7, 0)], [([], 0)], [("mask", [])], [("mask", None)] * 2),
+        *([("nodata", 1)] * 2, [("nodata", "1")]),
+    ],
+)
+def test_layers_without_a_meaning_are_refused(
+    weights: Path, tmp_path: Path, layers: list[tuple[Any, Any]], nodata: int | None
+) -> None:
+    encoded(tmp_path, landscape(20, 20))
+    sections: Sections = {} if nodata is None else {Kind.NODATA: pack_text(nodata)}
+    forge(tmp_path / "x.fdg", sections, [(*layer, b"") for layer in layers])
+    with pytest.raises(BadFileError, match="layers do not fit"):
+        decoded(tmp_path / "x.fdg")
+
+
+@pytest.mark.parametrize("band", [None, 0, 2])
+def test_a_nodata_layer_needs_a_nodata_value(weights: Path, tmp_path: Path, band: int | None) -> None:
+    encoded(tmp_path, landscape(20, 20))
+    forge(tmp_path / "x.fdg", {}, [("nodata", band, b"")])
+    with pytest.raises(BadFileError, match="layers do not fit"):
+        decoded(tmp_path / "x.fdg")
+    with pytest.raises(AssertionError):
+        reader.read(tmp_path / "x.fdg")
+    forge(tmp_path / "x.fdg", {Kind.NODATA: pack_text(0.0)}, [("nodata", band, b"")])
+    assert decoded(tmp_path / "x.fdg")[0].all()
+    reader.read(tmp_path / "x.fdg")
+
+
+@pytest.mark.parametrize("value", [-1, 256, 0.5, True, None, "0", [0], 1e300, float("inf"), float("nan"), 10**400])
+def test_what_no_sample_can_be_is_no_nodata_value(weights: Path, tmp_path: Path, value: object) -> None:
+    encoded(tmp_path, landscape(20, 20))
+    forge(tmp_path / "x.fdg", {Kind.NODATA: pack_text(value)}, [])
+    with pytest.raises(BadFileError, match="nodata value cannot be one"):
+        decoded(tmp_path / "x.fdg")

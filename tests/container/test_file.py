@@ -6,11 +6,12 @@ import io
 import struct
 import zlib
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from fdeg_codec.container.file import Reader, Writer, seal, unseal
+from fdeg_codec.container.file import Reader, Writer
 from fdeg_codec.container.header import SIZE, Header
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.errors import BadFileError, FdegError
@@ -26,8 +27,17 @@ def entries() -> list[bytes]:
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 2, SIDES[0]) * 255, np.full(SIDES[1], 255), np.zeros(SIDES[2]), rng.integers(0, 256, SIDES[3])]
     layers = [pack_layer(p.astype(np.uint8)) for p in pictures]
-    planes = [b"" if k == 2 else seal(7 * k, rng.bytes(20 + 11 * k)) for k in range(4)]
+    planes = [b"" if k == 2 else rng.bytes(24 + 12 * (k > 1)) for k in range(4)]
     return [entry for pair in zip(planes, layers, strict=True) for entry in pair]
+
+
+def stored(entry: bytes, number: int) -> bytes:
+    """An entry as it lies in the file."""
+    return entry if len(entry) < 2 else struct.pack("<I", zlib.crc32(entry, number)) + entry
+
+
+def all_stored() -> list[bytes]:
+    return [stored(entry, number) for number, entry in enumerate(entries())]
 
 
 def written(header: Header = HEADER, sections: Sections | None = None) -> bytes:
@@ -44,9 +54,7 @@ def examine(data: bytes) -> None:
     """All that reading checks short of the network: raises FdegError, or every byte was believed."""
     reader = Reader(io.BytesIO(data))
     for tile, side in enumerate(SIDES):
-        plane = reader.entry(tile, 0)
-        if plane:
-            unseal(plane)
+        reader.entry(tile, 0)
         unpack_layer(reader.entry(tile, 1), *side)
 
 
@@ -56,13 +64,54 @@ def test_entries_come_back_in_any_order() -> None:
     assert reader.sections == SECTIONS
     for number, entry in reversed(list(enumerate(entries()))):
         assert reader.entry(*divmod(number, 2)) == entry
-    assert reader.overhead == len(written()) - sum(map(len, entries()))
+    assert reader.overhead == len(written()) - sum(map(len, all_stored()))
 
 
 def test_without_sections_the_index_follows_the_header() -> None:
     data = written(sections={})
-    lengths = struct.pack("<8I", *map(len, entries()))
-    assert data[SIZE:] == lengths + struct.pack("<I", zlib.crc32(lengths)) + b"".join(entries())
+    lengths = struct.pack("<8I", *map(len, all_stored()))
+    assert data[SIZE:] == lengths + struct.pack("<I", zlib.crc32(lengths)) + b"".join(all_stored())
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_only_entries_of_two_bytes_or_more_have_a_checksum(number: int) -> None:
+    for entry in (b"", b"\0", b"\1", b"\0\0", b"four", bytes(1000)):
+        stream = io.BytesIO()
+        writer = Writer(stream, HEADER, {})
+        for k in range(8):
+            writer.add(entry if k == number else b"")
+        writer.finish()
+        assert stream.getvalue()[SIZE + 36 :] == stored(entry, number)
+        assert Reader(stream).entry(*divmod(number, 2)) == entry
+
+
+def joined(parts: list[bytes]) -> bytes:
+    """A file of entries as they are to lie in it."""
+    lengths = struct.pack("<8I", *map(len, parts))
+    return HEADER.pack() + lengths + struct.pack("<I", zlib.crc32(lengths)) + b"".join(parts)
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(range(8), 2)))
+def test_entries_that_changed_places_are_noticed(first: int, second: int) -> None:
+    """Of equal length, with or without their place in the index: even if they say the same."""
+    parts = [stored(b"all of one size and sense", number) for number in range(8)]
+    examined = Reader(io.BytesIO(joined(parts)))
+    assert {examined.entry(*divmod(number, 2)) for number in range(8)} == {b"all of one size and sense"}
+    parts[first], parts[second] = parts[second], parts[first]
+    swapped = Reader(io.BytesIO(joined(parts)))
+    for number in range(8):
+        if number in (first, second):
+            with pytest.raises(BadFileError, match="damaged"):
+                swapped.entry(*divmod(number, 2))
+        else:
+            swapped.entry(*divmod(number, 2))
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_entries_too_short_for_a_checksum_are_refused(length: int) -> None:
+    short = struct.pack("<I", zlib.crc32(b""))[:length]
+    with pytest.raises(BadFileError, match="damaged"):
+        Reader(io.BytesIO(joined([short, *[b""] * 7]))).entry(0, 0)
 
 
 def test_a_whole_file_passes() -> None:
@@ -122,12 +171,3 @@ def test_a_missing_entry_is_a_mistake_of_the_program() -> None:
     writer.add(b"one of eight")
     with pytest.raises(AssertionError, match="1 entries of 8"):
         writer.finish()
-
-
-def test_a_plane_is_sealed() -> None:
-    entry = seal(0xDEADBEEF, b"streams")
-    assert entry[4:8] == bytes.fromhex("efbeadde")
-    assert unseal(entry) == (0xDEADBEEF, b"streams")
-    for short in range(8):
-        with pytest.raises(BadFileError):
-            unseal(entry[:short])

@@ -102,6 +102,18 @@ def test_a_bomb_is_refused() -> None:
         unpack_text(bomb)
 
 
+@pytest.mark.parametrize("mark", [0, 1])
+def test_text_has_at_most_2_to_the_24_bytes(mark: int) -> None:
+    for length in (MAX_TEXT, MAX_TEXT + 1):
+        text = b" " * (length - 1) + b"7"
+        data = bytes([mark]) + (zlib.compress(text, 1) if mark else text)
+        if length == MAX_TEXT:
+            assert unpack_text(data) == 7
+        else:
+            with pytest.raises(BadFileError, match="wrong size"):
+                unpack_text(data)
+
+
 @pytest.mark.parametrize(
     "data",
     [

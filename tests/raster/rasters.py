@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 import fdeg_codec
-from tests.conftest import landscape
+from tests.pictures import landscape
 
 Samples = NDArray[Any]
 Setup = Callable[[Any], None]

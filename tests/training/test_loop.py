@@ -10,7 +10,7 @@ import torch
 from fdeg_codec.networks.fdegcnet import Architecture
 from fdeg_codec.training.config import Config, Stage, find_config
 from fdeg_codec.training.loop import Trainer
-from tests.conftest import landscape
+from tests.pictures import landscape
 
 CONFIG = Config("tiny", Architecture((8, 8, 16), 16, 8, 24, 1), (Stage(0.5, 64, 2), Stage(1.0, 128, 1)), steps=20)
 PICTURES = [landscape(160, 200, seed=s).transpose(1, 2, 0).copy() for s in range(3)]
