@@ -198,6 +198,10 @@ def _layers(reader: Reader) -> list[Layer]:
     allowed = {Layer("mask", None)} | {Layer("alpha", b) for b in bands}
     if Kind.NODATA in reader.sections:
         allowed |= {Layer("nodata", b) for b in [None, *bands]}
+    together = Layer("nodata", None) in layers
+    for layer in layers:  # what speaks for a band that has its say already
+        if layer.kind == "nodata" and layer.band is not None:
+            allowed -= {layer} if together or Layer("alpha", layer.band) in layers else set()
     plain = all(isinstance(y.kind, str) and type(y.band) in (int, type(None)) for y in layers)
     if not plain or not allowed.issuperset(layers) or len({*layers}) != len(layers) or len(layers) != reader.header.layers:
         raise BadFileError("its layers do not fit its header")

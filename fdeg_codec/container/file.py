@@ -81,7 +81,7 @@ class Reader:
             raise BadFileError("cut off while it was read")
         if len(data) <= BARE:
             return data
-        if _crc(data[4:], number) != data[:4]:
+        if len(data) <= 4 + BARE or _crc(data[4:], number) != data[:4]:
             raise BadFileError("its bytes are damaged (checksum)")
         return data[4:]
 

@@ -1,4 +1,4 @@
-"""Counts and signed numbers in as few bytes as they need: seven bits each, low ones first (LEB128)."""
+"""Lengths in as few bytes as they need: seven bits each, low ones first (LEB128)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,3 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
                 raise BadFileError("a number is longer than it needs to be")
             return value, at + k + 1
     raise BadFileError("a number is cut off")
-
-
-def zigzag(value: int) -> int:
-    return 2 * value if value >= 0 else -2 * value - 1
-
-
-def unzigzag(value: int) -> int:
-    return value >> 1 if value % 2 == 0 else -(value >> 1) - 1

@@ -18,9 +18,11 @@ from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.errors import BadFileError
 
 _MODEL = constriction.stream.model.Categorical(perfect=False)
-# Numbers without a model of their own: v + 1 has a bit length with probability 2^-length, then its lower bits are even odds.
-_LENGTHS = np.array([TOTAL >> k for k in range(1, 22)] + [2], np.float64)
+# Numbers without a model of their own: bit length b of v + 1 has probability 2^-b, but for the longest, which share
+# what is left; the bits below the highest are even odds.
+_LENGTHS = np.array([TOTAL >> b for b in range(1, 16)] + [8] * 16, np.float64)
 _EVEN = np.array([TOTAL / 2, TOTAL / 2])
+_PIECE = 1 << 16  # symbols coded at once under one row
 
 
 class Coder(Protocol):
@@ -30,7 +32,7 @@ class Coder(Protocol):
         """Code one symbol per row of `frequencies`, which are integers that sum to 2^22."""
 
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
-        """Code `count` numbers from 0 to 2^22 - 2, small ones in few bits."""
+        """Code `count` numbers from 0 to 2^31 - 2, small ones in few bits."""
 
     def round(self, values: Floats) -> Integers:
         """Round as the encoder did: what it found near a boundary is coded as a list of exceptions."""
@@ -38,15 +40,24 @@ class Coder(Protocol):
 
 def _code_numbers(coder: Coder, count: int, numbers: Integers | None) -> Integers:
     """Bit lengths first, then all lower bits, from the highest: Elias's gamma code (1975) as symbols."""
-    plus = None if numbers is None else numbers + 1
+    plus = None if numbers is None else numbers.astype(np.int64) + 1
     known = None if plus is None else np.frexp(plus)[1].astype(np.int32) - 1
-    extra = coder.symbols(np.tile(_LENGTHS, (count, 1)), known)
+    extra = _alike(coder, _LENGTHS, count, known)
     owner = np.repeat(np.arange(count), extra)
     place = np.repeat(np.cumsum(extra), extra) - np.arange(len(owner)) - 1  # of each bit in its number
-    bits = coder.symbols(np.tile(_EVEN, (len(owner), 1)), None if plus is None else plus[owner] >> place & 1)
-    out = 1 << extra
-    np.add.at(out, owner, bits << place)
+    bits = _alike(coder, _EVEN, len(owner), None if plus is None else plus[owner] >> place & 1)
+    out = np.left_shift(np.int64(1), extra)
+    np.add.at(out, owner, bits.astype(np.int64) << place)
     return (out - 1).astype(np.int32)
+
+
+def _alike(coder: Coder, row: Floats, count: int, symbols: Integers | None) -> Integers:
+    """Code `count` symbols under the same frequencies."""
+    pieces = [np.empty(0, np.int32)]
+    for start in range(0, count, _PIECE):
+        rows = np.tile(row, (min(_PIECE, count - start), 1))
+        pieces.append(coder.symbols(rows, None if symbols is None else symbols[start : start + _PIECE]))
+    return np.concatenate(pieces)
 
 
 class Encoder:

@@ -35,7 +35,7 @@ class Metadata:
     gcps_crs: CRS | None = None
     rpcs: RPC | None = None
     tags: dict[str, dict[str, str]] = field(default_factory=dict)  # by namespace, "" the default one
-    band_tags: list[dict[str, str]] = field(default_factory=list)
+    band_tags: list[dict[str, dict[str, str]]] = field(default_factory=list)
     colours: list[str] = field(default_factory=list)
     descriptions: list[str | None] = field(default_factory=list)
     units: list[str | None] = field(default_factory=list)
@@ -46,22 +46,27 @@ class Metadata:
 def describe(source: Any) -> Metadata:
     """The metadata of an open rasterio dataset."""
     gcps, gcps_crs = source.gcps
-    namespaces = [n for n in source.tag_namespaces() if n not in DERIVED_NAMESPACES and not n.startswith(XML_NAMESPACES)]
-    tags = {n: _lasting(source.tags(ns=n or None)) for n in ["", *namespaces]}
     return Metadata(
         crs=source.crs,
         transform=None if source.transform == Affine.identity() else source.transform,
         gcps=gcps,
         gcps_crs=gcps_crs,
         rpcs=source.rpcs,
-        tags={n: t for n, t in tags.items() if t},
-        band_tags=[_lasting(source.tags(b)) for b in source.indexes],
+        tags=_tags(source, 0),
+        band_tags=[_tags(source, b) for b in source.indexes],
         colours=[c.name for c in source.colorinterp],
         descriptions=list(source.descriptions),
         units=list(source.units),
         scales=list(source.scales),
         offsets=list(source.offsets),
     )
+
+
+def _tags(source: Any, band: int) -> dict[str, dict[str, str]]:
+    """The tags of a band, or with 0 of the dataset, by namespace."""
+    own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(XML_NAMESPACES)]
+    tags = {n: _lasting(source.tags(band, ns=n or None)) for n in ["", *own]}
+    return {n: t for n, t in tags.items() if t}
 
 
 def to_sections(m: Metadata) -> Sections:
@@ -106,7 +111,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
         m.rpcs = RPC.from_gdal(unpack_text(sections[Kind.RPCS]))
     if Kind.TAGS in sections:
         table = unpack_text(sections[Kind.TAGS])
-        m.tags, m.band_tags = {n: _texts(t) for n, t in table["tags"].items()}, [_texts(t) for t in table["bands"]]
+        m.tags, *m.band_tags = [{n: _texts(t) for n, t in tags.items()} for tags in (table["tags"], *table["bands"])]
     for name, values in unpack_text(sections[Kind.BANDS]).items() if Kind.BANDS in sections else ():
         if name in ("colours", "descriptions", "units", "scales", "offsets") and len(values) == bands:
             setattr(m, name, values)
@@ -121,10 +126,9 @@ def apply(m: Metadata, target: Any) -> None:
         target.gcps = (m.gcps, m.gcps_crs or CRS())
     if m.rpcs:
         target.rpcs = m.rpcs
-    for namespace, tags in m.tags.items():
-        target.update_tags(ns=namespace or None, **tags)
-    for band, tags in enumerate(m.band_tags, 1):
-        target.update_tags(band, **tags)
+    for band, namespaces in enumerate([m.tags, *m.band_tags]):
+        for namespace, tags in namespaces.items():
+            target.update_tags(band, ns=namespace or None, **tags)
     target.colorinterp = [ColorInterp[c] for c in m.colours]
     if m.scales:
         target.scales = m.scales

@@ -31,7 +31,7 @@ def test_exceptions_say_which_way_to_go(seed: int) -> None:
 
 
 def test_numbers_of_every_length() -> None:
-    groups = [[], [0], [2**22 - 2, 0, 1], [2**k - j for k in range(1, 22) for j in (2, 1, 0)], list(range(300))]
+    groups = [[], [0], [2**31 - 2, 0, 1], [2**k - j for k in range(1, 31) for j in (2, 1, 0)], list(range(300))]
     encoder = Encoder()
     for group in groups:
         encoder.numbers(len(group), np.array(group, np.int32))

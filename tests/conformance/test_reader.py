@@ -97,7 +97,10 @@ def test_georeferencing_and_tags(weights: Path, tmp_path: Path) -> None:
         assert CRS.from_user_input(file.sections["crs"]) == s.crs
         assert file.sections["crs"] == "EPSG:32633"
         assert file.sections["transform"] == s.transform[:6]
-        assert file.sections["tags"] == {"tags": {"": s.tags(), "ours": s.tags(ns="ours")}, "bands": [s.tags(1), s.tags(2)]}
+        assert file.sections["tags"] == {
+            "tags": {"": s.tags(), "ours": s.tags(ns="ours")},
+            "bands": [{"": s.tags(1)}, {"": s.tags(2)}],
+        }
         bands = {name: list(getattr(s, name)) for name in ("descriptions", "scales", "offsets", "units")}
         assert bands.items() <= file.sections["bands"].items()
         assert file.sections["bands"].get("colours", ["undefined"] * 2) == [c.name for c in s.colorinterp]
