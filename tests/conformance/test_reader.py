@@ -88,6 +88,7 @@ def test_georeferencing_and_tags(weights: Path, tmp_path: Path) -> None:
         target.update_tags(SATELLITE="Ö" * 300, AREA_OR_POINT="Point")
         target.update_tags(ns="ours", key="value")
         target.update_tags(2, WAVELENGTH="0.86")
+        target.update_tags(2, ns="ours", SENSOR="B8A")
         target.descriptions = ("red", None)
         target.scales, target.offsets, target.units = (1e-4, 0.1), (0, -3), ("m", "")
 
@@ -99,7 +100,7 @@ def test_georeferencing_and_tags(weights: Path, tmp_path: Path) -> None:
         assert file.sections["transform"] == s.transform[:6]
         assert file.sections["tags"] == {
             "tags": {"": s.tags(), "ours": s.tags(ns="ours")},
-            "bands": [{"": s.tags(1)}, {"": s.tags(2)}],
+            "bands": [{}, {"": s.tags(2), "ours": s.tags(2, ns="ours")}],
         }
         bands = {name: list(getattr(s, name)) for name in ("descriptions", "scales", "offsets", "units")}
         assert bands.items() <= file.sections["bands"].items()
