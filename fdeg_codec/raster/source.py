@@ -82,8 +82,7 @@ class Source:
         self.nodata = self._nodata()
         flags = d.mask_flag_enums[0]
         masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        # Alpha comes after the mask, which blackens what it hides in all bands.
-        self._layers = [Layer("mask", None)] * masked + [Layer("alpha", b) for b in alpha]
+        self.layers = [Layer("mask", None)] * masked + [Layer("alpha", b) for b in alpha]
         self._scan()
 
     def _nodata(self) -> float | None:
@@ -97,9 +96,7 @@ class Source:
         lows, highs = np.full(self.bands, np.inf), np.full(self.bands, -np.inf)
         missing = np.zeros(self.bands, bool)
         together = True
-        if self.dtype == "uint8" and self.nodata is None:
-            lows[:], highs[:] = 0, 255
-        else:
+        if self.dtype != "uint8" or self.nodata is not None:
             for samples in self._strips():
                 valid = self._valid(samples)
                 flat = valid.reshape(self.bands, -1)
@@ -110,19 +107,13 @@ class Source:
                     if kept.size:
                         lows[b], highs[b] = min(lows[b], kept.min()), max(highs[b], kept.max())
         if missing[self.coded].any():
-            self._layers += [Layer("nodata", None)] if together else [Layer("nodata", b) for b in self.coded]
+            self.layers += [Layer("nodata", None)] if together else [Layer("nodata", b) for b in self.coded]
         empty = lows > highs
         lows[empty], highs[empty] = 0, 0
-        plain = self.dtype == "uint8"
-        self.mapping = (
-            mapping.identity(self.dtype, self.bands)
-            if plain
-            else mapping.Mapping(self.dtype, tuple(map(float, lows)), tuple(map(float, highs)))
-        )
-
-    @property
-    def layers(self) -> list[Layer]:
-        return self._layers
+        if self.dtype == "uint8":
+            self.mapping = mapping.identity(self.dtype, self.bands)
+        else:
+            self.mapping = mapping.Mapping(self.dtype, tuple(map(float, lows)), tuple(map(float, highs)))
 
     def _strips(self) -> Iterator[Samples]:
         for row in range(0, self.height, SCAN_ROWS):
@@ -153,7 +144,7 @@ class Source:
         window, inside = _bounding(rows, columns)
         samples = self._read(window)
         valid = self._valid(samples)
-        if any(layer.kind == "mask" for layer in self._layers):
+        if any(layer.kind == "mask" for layer in self.layers):
             valid &= self._mask(window) > 0
         for b in self.coded:
             samples[b] = masks.fill(samples[b], valid[b])
