@@ -12,16 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdeg_codec.networks.context import Context, ContextKind
-from fdeg_codec.networks.entropy_model import EntropyModel, HyperSynthesis, Mixture
+from fdeg_codec.networks.context import ContextKind
+from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.heam import HEAM
 from fdeg_codec.networks.layers import Down, LeakyReLU, Res, Up, conv, up
 from fdeg_codec.networks.mcam import MCAM
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.prior import FactorizedPrior
-
-__all__ = ["Architecture", "Context", "FDEGCNet", "HyperSynthesis", "Mixture", "paper"]
 
 STRIDE = 16  # pixels per latent, each way
 HYPER_STRIDE = 4  # latents per hyper-latent
