@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import Architecture, FDEGCNet
@@ -22,6 +23,10 @@ from tests.pictures import landscape
 
 start.KLT_CROPS = 20  # enough for the tiny model's sixteen components
 SCENES = Path(__file__).parents[2] / "shared" / "data" / "scenes"
+
+# The same examples every time; `bin/test --hypothesis-profile default` looks for new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 torch.set_num_threads(1)  # beside pytest's own processes more would only wait for each other
 

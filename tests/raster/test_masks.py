@@ -34,8 +34,11 @@ def test_a_flipped_bit_never_gives_another_layer(values: NDArray[np.uint8], data
         return
     bit = data.draw(st.integers(0, 8 * len(entry) - 1))
     entry[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(BadFileError):
-        masks.unpack_layer(bytes(entry), *values.shape)
+    try:
+        after = masks.unpack_layer(bytes(entry), *values.shape)
+    except BadFileError:
+        return
+    np.testing.assert_array_equal(after, values)  # deflate's last byte is padded with bits that mean nothing
 
 
 @given(arrays(np.uint16, SHAPES), st.data())
