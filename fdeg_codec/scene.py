@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.codec.decode import Decoder, Piece, nodata_of
+from fdeg_codec.codec.decode import Decoder, Piece
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
+from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import FdegError, RasterError, UsageError
-from fdeg_codec.raster import metadata
+from fdeg_codec.raster import metadata, nodata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
+from fdeg_codec.raster.nodata import Nodata
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -53,7 +55,8 @@ class Scene:
             with self._naming():
                 self._reader = Reader(self._stream)
                 self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
-                self.nodata = nodata_of(self._reader)
+                h = self._reader.header
+                self.nodatavals = nodata.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         except FdegError:
             self._stream.close()
             raise
@@ -76,6 +79,11 @@ class Scene:
     @property
     def dtype(self) -> str:
         return self._reader.header.dtype
+
+    @property
+    def nodata(self) -> float | None:
+        """The first band's nodata value."""
+        return self.nodatavals[0]
 
     @property
     def crs(self) -> CRS | None:
@@ -109,7 +117,10 @@ class Scene:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Decode into a raster file, in the format that the ending of its name says."""
+        """Decode into a raster file, in the format that the ending of its name says.
+
+        A GeoTIFF has one nodata value for all bands: where they differ, the first of them serves all.
+        """
         from fdeg_codec.raster.sink import Sink, driver_of
 
         target, w = Path(target), self._inside(window)
@@ -118,9 +129,10 @@ class Scene:
         with replacing(target, overwrite) as partial:
             self._opened()
             shape = self.shape[0], w.height, w.width
-            with Sink(partial, driver, shape, self.dtype, self.nodata, described) as sink:
+            value = next((v for v in self.nodatavals if v is not None), None)
+            with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
-                for done, piece in enumerate(self._pieces(w), 1):
+                for done, piece in enumerate(self._pieces(w, (value,) * self.shape[0]), 1):
                     sink.write(piece.samples, piece.row - w.row, piece.column - w.column, piece.mask)
                     if progress:
                         progress(done, total)
@@ -147,10 +159,10 @@ class Scene:
                 self._decoder = Decoder(self._reader, engine)
         return self._decoder
 
-    def _pieces(self, w: Window) -> Iterator[Piece]:
+    def _pieces(self, w: Window, values: Nodata | None = None) -> Iterator[Piece]:
         decoder = self._opened()
         with self._naming():
-            yield from decoder.pieces(*_spans(w))
+            yield from decoder.pieces(*_spans(w), values)
 
     @contextmanager
     def _naming(self) -> Iterator[None]:

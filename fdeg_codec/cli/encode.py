@@ -20,6 +20,7 @@ from fdeg_codec.weights import DEFAULT_MODEL
 @options.device
 @options.precision
 @click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64.")
+@click.option("--bands", type=options.BandsType(), help="These bands only, in this order, counted from 1.")
 @options.overwrite
 @options.as_json
 def command(src: str, dst: str, as_json: bool, **choices: Any) -> None:

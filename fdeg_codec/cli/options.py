@@ -43,6 +43,18 @@ class WindowType(click.ParamType[tuple[int, int, int, int]]):
         return column, row, width, height
 
 
+class BandsType(click.ParamType[list[int]]):
+    """N,N,..."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        try:
+            return [int(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not whole numbers with commas between them", param, ctx)
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on a terminal, nothing in a pipe."""

@@ -22,7 +22,9 @@ from fdeg_codec.container.sections import Kind, unpack_text
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.networks.fdegcnet import STRIDE
 from fdeg_codec.raster import mapping, masks
-from fdeg_codec.raster.masks import Layer, Layer8
+from fdeg_codec.raster import nodata as nodatas
+from fdeg_codec.raster.masks import Far, Layer, Layer8
+from fdeg_codec.raster.nodata import Nodata
 
 Integers = NDArray[np.int32]
 Samples = NDArray[Any]
@@ -47,20 +49,22 @@ class Decoder:
         h = self.header = reader.header
         self.layers = _layers(reader)
         self._order = planes.unpack(
-            reader.sections.get(Kind.ORDER), h.bands, {y.band for y in self.layers if y.kind == "alpha"}
+            reader.sections.get(Kind.ORDER), h.bands, {y.band for y in self.layers if y.kind in masks.ALPHA}
         )
         if h.planes != len(planes.groups(self._order)):
             raise BadFileError("its planes do not fit its bands")
         self._mapping = mapping.unpack(reader.sections.get(Kind.MAPPING), h.dtype, h.bands)
-        self.nodata = nodata_of(reader)
+        self.nodata = nodatas.unpack(reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         self._grid = Grid(h.height, h.width, h.tile)
         self._known: dict[tuple[int, int], Future[Integers | None]] = {}
 
-    def pieces(self, rows: Span, columns: Span) -> Iterator[Piece]:
-        """The tiles that a window touches, in rows, cut to it."""
+    def pieces(self, rows: Span, columns: Span, nodata: Nodata | None = None) -> Iterator[Piece]:
+        """The tiles that a window touches, in rows, cut to it, with the file's nodata values or others."""
         tiles = self._grid.touching(rows, columns)
         with self._undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
-            for tile, (samples, mask) in zip(tiles, workers.in_order(self._jobs(tiles, workers)), strict=True):
+            for tile, (samples, mask) in zip(
+                tiles, workers.in_order(self._jobs(tiles, nodata or self.nodata, workers)), strict=True
+            ):
                 cut = [_cut(core, span) for core, span in zip((tile.rows, tile.columns), (rows, columns), strict=True)]
                 row, column = max(tile.rows.start, rows.start), max(tile.columns.start, columns.start)
                 yield Piece(samples[:, *cut], None if mask is None else mask[*cut], row, column)
@@ -74,7 +78,9 @@ class Decoder:
             self._known.clear()
             raise
 
-    def _jobs(self, tiles: list[Tile], workers: Workers) -> Iterator[Callable[[], tuple[Samples, Layer8 | None]]]:
+    def _jobs(
+        self, tiles: list[Tile], nodata: Nodata, workers: Workers
+    ) -> Iterator[Callable[[], tuple[Samples, Layer8 | None]]]:
         """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""
         for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
             self.forget(tile)
@@ -84,7 +90,7 @@ class Decoder:
                         self._request(neighbour, plane, workers)
             latents = [[self.latents(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
             layers = [self.layer(tile, k) for k in range(self.header.layers)]
-            yield partial(self._tile, tile, latents, layers)
+            yield partial(self._tile, tile, nodata, latents, layers)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -110,17 +116,18 @@ class Decoder:
     def _is_hidden(self, tile: Tile) -> bool:
         """Whether a tile's layers say that nothing in it is valid."""
         entries = [self._reader.entry(tile.number, self.header.planes + k) for k in range(self.header.layers)]
-        empty = {layer.band for layer, entry in zip(self.layers, entries, strict=True) if entry == masks.EMPTY}
-        return None in empty or empty.issuperset(self._order)
+        return masks.is_hidden(dict(zip(self.layers, entries, strict=True)), self._order)
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""
         rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
-    def layer(self, tile: Tile, k: int) -> Layer8:
+    def layer(self, tile: Tile, k: int) -> Layer8 | Far:
         with _naming(tile, f"layer {k}"):
             entry = self._reader.entry(tile.number, self.header.planes + k)
+            if self.layers[k].kind == "far":
+                return masks.unpack_far(entry, tile.rows.size, tile.columns.size, self.header.dtype)
             return masks.unpack_layer(entry, tile.rows.size, tile.columns.size)
 
     def forget(self, tile: Tile) -> None:
@@ -129,7 +136,9 @@ class Decoder:
         for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
             del self._known[key]
 
-    def _tile(self, tile: Tile, latents: list[list[Integers | None]], layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
+    def _tile(
+        self, tile: Tile, nodata: Nodata, latents: list[list[Integers | None]], layers: list[Layer8 | Far]
+    ) -> tuple[Samples, Layer8 | None]:
         """All bands of a tile's core, and the dataset's mask, from the latents of its neighbours by plane."""
         h = self.header
         samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
@@ -139,7 +148,8 @@ class Decoder:
                 continue
             picture = planes.gather(self._picture(tile, known), len(group))
             samples[group] = self._mapping.select(group).from_unit(picture)
-        return self._masked(samples, layers)
+        found = dict(zip(self.layers, layers, strict=True))
+        return samples, masks.restore(samples, found, {band: nodata[band] for band in self._order})
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
@@ -156,36 +166,6 @@ class Decoder:
         top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
 
-    def _masked(self, samples: Samples, layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
-        """Alpha and nodata as they were, then the mask, below which all coded bands are 0."""
-        found = dict(zip(self.layers, layers, strict=True))
-        for layer, values in found.items():
-            if layer.kind == "alpha":
-                samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
-        if self.nodata is not None:
-            everything = np.full(samples.shape[1:], 255, np.uint8)
-            for band in self._order:
-                valid = found.get(Layer("nodata", None), found.get(Layer("nodata", band), everything))
-                samples[band] = masks.avoid(samples[band], self.nodata, valid > 0)
-        mask = found.get(Layer("mask", None))
-        if mask is not None:
-            samples[np.ix_(self._order)] *= (mask > 0).astype(samples.dtype)
-        return samples, mask
-
-
-def nodata_of(reader: Reader) -> float | None:
-    data = reader.sections.get(Kind.NODATA)
-    if data is None:
-        return None
-    try:
-        value = unpack_text(data)
-        info = np.iinfo(reader.header.dtype)
-        if type(value) not in (int, float) or not info.min <= value <= info.max or value != int(value):
-            raise BadFileError("its nodata value cannot be one")
-    except OverflowError as error:
-        raise BadFileError("its nodata value cannot be one") from error
-    return float(value)
-
 
 def _layers(reader: Reader) -> list[Layer]:
     """The layers of a file, each of which must make sense."""
@@ -194,18 +174,29 @@ def _layers(reader: Reader) -> list[Layer]:
         layers = [Layer(kind, band) for kind, band in unpack_text(data)] if data else []
     except (TypeError, ValueError) as error:
         raise BadFileError("its layers cannot be read") from error
-    bands = range(reader.header.bands)
-    allowed = {Layer("mask", None)} | {Layer("alpha", b) for b in bands}
-    if Kind.NODATA in reader.sections:
-        allowed |= {Layer("nodata", b) for b in [None, *bands]}
-    together = Layer("nodata", None) in layers
-    for layer in layers:  # what speaks for a band that has its say already
-        if layer.kind == "nodata" and layer.band is not None:
-            allowed -= {layer} if together or Layer("alpha", layer.band) in layers else set()
     plain = all(isinstance(y.kind, str) and type(y.band) in (int, type(None)) for y in layers)
-    if not plain or not allowed.issuperset(layers) or len({*layers}) != len(layers) or len(layers) != reader.header.layers:
+    if not plain or len(layers) != reader.header.layers or not _possible(reader).issuperset(layers) or _overlap(layers):
         raise BadFileError("its layers do not fit its header")
     return layers
+
+
+def _possible(reader: Reader) -> set[Layer]:
+    bands = range(reader.header.bands)
+    possible = {Layer(kind, None) for kind in masks.MASK} | {Layer(kind, b) for kind in masks.ALPHA for b in bands}
+    if Kind.NODATA in reader.sections:
+        possible |= {Layer("nodata", b) for b in (None, *bands)}
+    if reader.header.dtype == "float32":
+        possible |= {Layer("nan", b) for b in (None, *bands)}
+    return possible | {Layer("far", b) for b in bands}
+
+
+def _overlap(layers: list[Layer]) -> bool:
+    """Whether something is said twice of a band, or anything else of a band that is alpha."""
+    said = [(layer.kind.removesuffix("-only"), layer.band) for layer in layers]
+    alphas = {band for kind, band in said if kind == "alpha"}
+    return len(set(said)) < len(said) or any(
+        kind != "alpha" and (band in alphas or (band is not None and (kind, None) in said)) for kind, band in said
+    )
 
 
 @contextmanager

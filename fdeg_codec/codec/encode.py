@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,20 @@ from rasterio.windows import Window
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.tile import encode_plane
-from fdeg_codec.codec.tiles import Grid, Tile, whole
+from fdeg_codec.codec.tiles import Grid, Tile, latents
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
 from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
-from fdeg_codec.raster import masks, metadata
+from fdeg_codec.networks.fdegcnet import STRIDE
+from fdeg_codec.raster import masks, metadata, nodata
 from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.mapping import Mapping
+from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source, reflected
+from fdeg_codec.raster.validity import Cut
 from fdeg_codec.weights import DEFAULT_MODEL
 
 Progress = Callable[[int, int], None]
@@ -79,16 +83,17 @@ def encode(
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile: int = DEFAULT_TILE,
+    bands: Sequence[int] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Compress a raster into an .fdg file."""
+    """Compress a raster, or those of its `bands` (from 1) that are named, into an .fdg file."""
     source, target = Path(source), Path(target)
     wanted = lambda_of(quality, lambda_)
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     begin = time.monotonic()
-    with Source(source) as raster, replacing(target, overwrite) as draft:
+    with Source(source, bands) as raster, replacing(target, overwrite) as draft:
         engine = load_engine(model, device, precision)
         header, sections = describe(raster, engine, fixed_point(wanted), tile)
         with draft.open("wb") as stream:
@@ -111,11 +116,11 @@ def encode(
 
 def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
     """Header and sections of the file that `raster` becomes."""
-    ordered = planes.order(raster.coded, raster.metadata.colours)
+    ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
     sections = metadata.to_sections(raster.metadata)
     optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(ordered)}
-    if raster.nodata is not None:
-        optional[Kind.NODATA] = pack_text(raster.nodata)
+    if any(value is not None for value in raster.rules.nodata):
+        optional[Kind.NODATA] = nodata.pack(raster.rules.nodata)
     if raster.layers:
         optional[Kind.LAYERS] = pack_text(raster.layers)
     sections |= {kind: data for kind, data in optional.items() if data}
@@ -140,9 +145,9 @@ def write(
     writer = Writer(stream, header, sections)
     grid = Grid(header.height, header.width, header.tile)
     total = grid.down * grid.across
-    ordered = planes.order(raster.coded, raster.metadata.colours)
-    groups = planes.groups([raster.coded.index(b) for b in ordered])
-    jobs = (partial(encode_tile, engine, header.log2_lambda, groups, read_tile(raster, header, tile)) for tile in grid)
+    ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
+    groups = planes.groups(ordered)
+    jobs = (partial(encode_tile, engine, header.log2_lambda, groups, raster, raster.cut(window(tile))) for tile in grid)
     with Workers(engine.device, total) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
@@ -152,30 +157,39 @@ def write(
     writer.finish()
 
 
-class Material(NamedTuple):
-    """What a tile is encoded from."""
-
-    unit: NDArray[np.float32] | None  # the coded bands in [0, 1]; None if nothing in the tile is valid
-    layers: list[masks.Layer8]
+def window(tile: Tile) -> Window:
+    return Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
 
 
-def read_tile(raster: Source, header: Header, tile: Tile) -> Material:
-    """Read a tile."""
-    rows, columns = reflected(*whole(tile.rows), header.height), reflected(*whole(tile.columns), header.width)
-    window = Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
-    layers = [raster.exact(layer, window) for layer in raster.layers]
-    empty = {layer.band for layer, values in zip(raster.layers, layers, strict=True) if not values.any()}
-    hidden = None in empty or empty.issuperset(raster.coded)
-    return Material(None if hidden else raster.unit(rows, columns), layers)
-
-
-def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], material: Material) -> list[bytes]:
+def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], raster: Source, cut: Cut) -> list[bytes]:
     """The entries of a tile: its planes, then its layers."""
+    layers = [pack_layer(cut, layer) for layer in raster.layers]
+    if masks.is_hidden(dict(zip(raster.layers, layers, strict=True)), raster.coded):
+        return [b""] * len(groups) + layers
     entries = []
     for group in groups:
-        if material.unit is None:
-            entries.append(b"")
-            continue
-        z, symbols = engine.quantise(engine.analyse(planes.spread(material.unit[group])), log2_lambda)
+        unit = raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group]))
+        z, symbols = engine.quantise(engine.analyse(planes.spread(extended(unit))), log2_lambda)
         entries.append(encode_plane(engine.predictor(log2_lambda), z, symbols))
-    return entries + [masks.pack_layer(values) for values in material.layers]
+    return entries + layers
+
+
+def pack_layer(cut: Cut, layer: Layer) -> bytes:
+    flags = cut.flags(layer)
+    if layer.kind == "far":
+        return masks.pack_far(flags == 0, cut.samples[layer.band])
+    return masks.pack_layer(flags)
+
+
+def fill(cut: Cut, band: int, mapping: Mapping) -> NDArray[Any]:
+    """One band, smooth where it is not valid."""
+    valid = cut.valid(band)
+    if not valid.any():
+        return np.full_like(cut.samples[band], mapping.lines[band].low)
+    return masks.fill(cut.samples[band], valid)
+
+
+def extended(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A tile filled up to whole latents by its mirror image."""
+    down, across = (reflected(0, latents(n) * STRIDE, n) for n in unit.shape[1:])
+    return unit[:, down[:, None], across]

@@ -21,7 +21,7 @@ MAX_TILE = 2048
 MAX_SIDE = 2**31 - 1
 PLANE_BANDS = 3
 
-DTYPES = {1: "uint8", 2: "uint16"}
+DTYPES = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}
 CODES = {name: code for code, name in DTYPES.items()}
 
 

@@ -141,6 +141,15 @@ def apply(m: Metadata, target: Any) -> None:
             target.set_band_description(band, description)
 
 
+def chosen(m: Metadata, indexes: list[int]) -> Metadata:
+    """The metadata of a raster made of some of the bands, counted from 1."""
+    names = ("band_tags", "colours", "descriptions", "units", "scales", "offsets")
+    some = replace(m)
+    for name in names:
+        setattr(some, name, [getattr(m, name)[n - 1] for n in indexes])
+    return some
+
+
 def within(m: Metadata, column: int, row: int) -> Metadata:
     """The metadata of a picture that begins at `column` and `row` of this one."""
     if (column, row) == (0, 0):
