@@ -20,9 +20,10 @@ def decode(
     window: tuple[int, int, int, int] | None = None,
     device: DeviceName = "auto",
     precision: Precision = "auto",
+    preview: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file."""
-    with Scene(source, device=device, precision=precision) as scene:
+    with Scene(source, device=device, precision=precision, preview=preview) as scene:
         scene.save(target, window, overwrite=overwrite, progress=progress)

@@ -13,6 +13,7 @@ from fdeg_codec.cli import options
 @click.argument("src")
 @click.argument("dst")
 @click.option("--window", type=options.WindowType(), help="Decode these pixels only, and only the tiles they need.")
+@click.option("--preview", is_flag=True, help="Leave out what bounds the errors: faster, and reads less.")
 @options.device
 @options.precision
 @options.overwrite

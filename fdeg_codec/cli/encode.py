@@ -17,6 +17,7 @@ from fdeg_codec.weights import DEFAULT_MODEL
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="See `fdeg models`.")
 @click.option("--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]")
 @click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096.")
+@click.option("--max-error", type=float, help="No sample is further off than this, in its own units; 0 is lossless.")
 @options.device
 @options.precision
 @click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64.")

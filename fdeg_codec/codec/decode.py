@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.codec import planes
+from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
@@ -21,8 +21,9 @@ from fdeg_codec.container.file import Reader
 from fdeg_codec.container.sections import Kind, unpack_text
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.networks.fdegcnet import STRIDE
-from fdeg_codec.raster import mapping, masks
+from fdeg_codec.raster import bound, mapping, masks
 from fdeg_codec.raster import nodata as nodatas
+from fdeg_codec.raster.bound import Bound
 from fdeg_codec.raster.masks import Far, Layer, Layer8
 from fdeg_codec.raster.nodata import Nodata
 
@@ -43,8 +44,9 @@ class Piece:
 class Decoder:
     """Decodes tiles of an open file. Latents are kept while neighbouring tiles may still ask for them."""
 
-    def __init__(self, reader: Reader, engine: Engine) -> None:
+    def __init__(self, reader: Reader, engine: Engine, preview: bool = False) -> None:
         self._reader = reader
+        self._exact = reader.header.bounded and not preview
         self._engine = engine
         h = self.header = reader.header
         self.layers = _layers(reader)
@@ -54,6 +56,7 @@ class Decoder:
         if h.planes != len(planes.groups(self._order)):
             raise BadFileError("its planes do not fit its bands")
         self._mapping = mapping.unpack(reader.sections.get(Kind.MAPPING), h.dtype, h.bands)
+        self._bounds = _bounds(reader)
         self.nodata = nodatas.unpack(reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         self._grid = Grid(h.height, h.width, h.tile)
         self._known: dict[tuple[int, int], Future[Integers | None]] = {}
@@ -90,7 +93,8 @@ class Decoder:
                         self._request(neighbour, plane, workers)
             latents = [[self.latents(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
             layers = [self.layer(tile, k) for k in range(self.header.layers)]
-            yield partial(self._tile, tile, nodata, latents, layers)
+            residuals = [self.residual(tile, plane) for plane in range(self.header.residuals)] if self._exact else []
+            yield partial(self._tile, tile, nodata, latents, layers, residuals)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -119,7 +123,9 @@ class Decoder:
         return masks.is_hidden(dict(zip(self.layers, entries, strict=True)), self._order)
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
-        """The tiles whose latents a tile's synthesis sees, itself among them."""
+        """The tiles whose latents a tile's synthesis sees, itself among them: itself alone where errors are bounded."""
+        if self._exact:
+            return [tile]
         rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
@@ -136,20 +142,46 @@ class Decoder:
         for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
             del self._known[key]
 
+    def residual(self, tile: Tile, plane: int) -> bytes:
+        with _naming(tile, f"residual {plane}"):
+            return self._reader.entry(tile.number, self.header.planes + self.header.layers + plane)
+
     def _tile(
-        self, tile: Tile, nodata: Nodata, latents: list[list[Integers | None]], layers: list[Layer8 | Far]
+        self,
+        tile: Tile,
+        nodata: Nodata,
+        latents: list[list[Integers | None]],
+        layers: list[Layer8 | Far],
+        residuals: list[bytes],
     ) -> tuple[Samples, Layer8 | None]:
         """All bands of a tile's core, and the dataset's mask, from the latents of its neighbours by plane."""
         h = self.header
         samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
-        own = self._neighbours(tile).index(tile)
-        for group, known in zip(planes.groups(self._order), latents, strict=True):
-            if known[own] is None:
-                continue
-            picture = planes.gather(self._picture(tile, known), len(group))
-            samples[group] = self._mapping.select(group).from_unit(picture)
         found = dict(zip(self.layers, layers, strict=True))
+        own = self._neighbours(tile).index(tile)
+        for plane, (group, known) in enumerate(zip(planes.groups(self._order), latents, strict=True)):
+            mine = known[own]
+            if self._exact and (mine is None) != (not residuals[plane]):
+                with _naming(tile, f"residual {plane}"):
+                    raise BadFileError("it is empty, or is not, unlike its plane")
+            if mine is None:
+                continue
+            if self._exact:
+                with _naming(tile, f"residual {plane}"):
+                    samples[group] = self._exactly(mine, group, found, samples.shape[1:], residuals[plane])
+            else:
+                picture = planes.gather(self._picture(tile, known), len(group))
+                samples[group] = self._mapping.select(group).from_unit(picture)
         return samples, masks.restore(samples, found, {band: nodata[band] for band in self._order})
+
+    def _exactly(
+        self, y: Integers, group: list[int], found: dict[Layer, Layer8 | Far], shape: tuple[int, ...], entry: bytes
+    ) -> Samples:
+        """The bands of a group with every error within the bound."""
+        x = exact.picture(self._engine, y, self.header.log2_lambda, (len(group), *shape))
+        lines, bounds = self._mapping.lines, self._bounds
+        bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self.nodata[b]) for b in group]
+        return exact.decode_residual(x, bands, entry, self.header.dtype)
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
@@ -165,6 +197,13 @@ class Decoder:
         x = self._engine.synthesise(y, h.log2_lambda)
         top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
+
+
+def _bounds(reader: Reader) -> list[Bound]:
+    data = reader.sections.get(Kind.BOUND)
+    if (data is not None) != reader.header.bounded:
+        raise BadFileError("its bounds do not fit its header")
+    return bound.unpack(data, reader.header.dtype, reader.header.bands) if data is not None else []
 
 
 def _layers(reader: Reader) -> list[Layer]:

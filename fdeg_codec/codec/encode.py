@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from fdeg_codec.codec import planes
+from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.engine import Engine, load_engine
+from fdeg_codec.codec.exact import encode_residual
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Grid, Tile, latents
 from fdeg_codec.codec.workers import Workers
@@ -25,7 +26,7 @@ from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
 from fdeg_codec.networks.fdegcnet import STRIDE
-from fdeg_codec.raster import masks, metadata, nodata
+from fdeg_codec.raster import bound, masks, metadata, nodata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.mapping import Mapping
 from fdeg_codec.raster.masks import Layer
@@ -37,6 +38,7 @@ Progress = Callable[[int, int], None]
 
 DEFAULT_QUALITY = 4
 DEFAULT_TILE = 512
+FINE_BOUND, COARSE_BOUND = 1 / 256, 1 / 32  # of a band's span
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,25 @@ def encode(
     precision: Precision = "auto",
     tile: int = DEFAULT_TILE,
     bands: Sequence[int] | None = None,
+    max_error: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Compress a raster, or those of its `bands` (from 1) that are named, into an .fdg file."""
+    """Compress a raster, or those of its `bands` (from 1) that are named, into an .fdg file.
+
+    With `max_error`, in the units of the samples, no sample is further off than that; 0 is lossless. The preview in it has
+    the quality or lambda that is named, else what makes the file small.
+    """
     source, target = Path(source), Path(target)
     wanted = lambda_of(quality, lambda_)
+    if max_error is not None and not 0 <= max_error < math.inf:
+        raise UsageError(f"--max-error {max_error:g}: a number from 0")
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     begin = time.monotonic()
-    with Source(source, bands) as raster, replacing(target, overwrite) as draft:
+    with Source(source, bands, max_error) as raster, replacing(target, overwrite) as draft:
+        if max_error is not None and quality is None and lambda_ is None:
+            wanted = lambda_within(raster)
         engine = load_engine(model, device, precision)
         header, sections = describe(raster, engine, fixed_point(wanted), tile)
         with draft.open("wb") as stream:
@@ -114,6 +125,18 @@ def encode(
     )
 
 
+def lambda_within(raster: Source) -> float:
+    """What makes files with a bound small: measured on aerial, Sentinel-2 and Landsat scenes, for E over a band's span.
+
+    The finer the bound, the more of the file is noise that no network predicts, and the less lambda matters.
+    """
+    shares = [(raster.max_error or 0) / raster.mapping.lines[b].span for b in raster.coded]
+    share = sorted(shares)[len(shares) // 2]
+    if share < FINE_BOUND:
+        return 1024.0
+    return min(max(2048 * (COARSE_BOUND / share) ** 2, float(MIN_LAMBDA)), 2048.0)
+
+
 def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
     """Header and sections of the file that `raster` becomes."""
     ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
@@ -123,6 +146,8 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
         optional[Kind.NODATA] = nodata.pack(raster.rules.nodata)
     if raster.layers:
         optional[Kind.LAYERS] = pack_text(raster.layers)
+    if raster.max_error is not None:
+        optional[Kind.BOUND] = bound.pack(raster.max_error, raster.bounds)
     sections |= {kind: data for kind, data in optional.items() if data}
     header = Header(
         fingerprint=engine.model.fingerprint,
@@ -134,6 +159,7 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
         log2_lambda=log2_lambda,
         planes=math.ceil(len(ordered) / 3),
         layers=len(raster.layers),
+        bounded=raster.max_error is not None,
     )
     return header, sections
 
@@ -162,16 +188,24 @@ def window(tile: Tile) -> Window:
 
 
 def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], raster: Source, cut: Cut) -> list[bytes]:
-    """The entries of a tile: its planes, then its layers."""
+    """The entries of a tile: its planes, then its layers, then, if errors are bounded, the residuals of its planes."""
     layers = [pack_layer(cut, layer) for layer in raster.layers]
     if masks.is_hidden(dict(zip(raster.layers, layers, strict=True)), raster.coded):
-        return [b""] * len(groups) + layers
-    entries = []
+        return [b""] * len(groups) + layers + [b""] * len(groups) * bool(raster.bounds)
+    entries, residuals = [], []
     for group in groups:
         unit = raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group]))
         z, symbols = engine.quantise(engine.analyse(planes.spread(extended(unit))), log2_lambda)
         entries.append(encode_plane(engine.predictor(log2_lambda), z, symbols))
-    return entries + layers
+        if raster.max_error is not None:
+            x = exact.picture(engine, symbols, log2_lambda, unit.shape)
+            residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
+    return entries + layers + residuals
+
+
+def known(raster: Source, cut: Cut, group: list[int]) -> list[exact.Band]:
+    """What a decoder knows of the bands of a plane, too."""
+    return [exact.Band(raster.mapping.lines[b], raster.bounds[b], cut.valid(b), raster.rules.nodata[b]) for b in group]
 
 
 def pack_layer(cut: Cut, layer: Layer) -> bytes:

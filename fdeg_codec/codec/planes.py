@@ -51,7 +51,7 @@ def spread(bands: NDArray[np.float32]) -> NDArray[np.float32]:
     return bands[list(SLOTS[len(bands)])]
 
 
-def gather(plane: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def gather(plane: NDArray[Any], count: int) -> NDArray[Any]:
     """The network's three channels as `count` bands, repeated ones averaged."""
     slots = np.array(SLOTS[count])
     return np.stack([plane[slots == k].mean(0) for k in range(count)])

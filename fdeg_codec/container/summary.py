@@ -43,6 +43,8 @@ def _table(reader: Reader) -> dict[str, Any]:
         "bpp": round(8 * reader.size / (h.height * h.width), 4),
         "overhead": reader.overhead,
     }
+    if Kind.BOUND in reader.sections:
+        table["max_error"] = unpack_text(reader.sections[Kind.BOUND])["max_error"]
     if Kind.TRANSFORM in reader.sections:
         table["transform"] = struct.unpack("<6d", reader.sections[Kind.TRANSFORM])
     table |= {name: unpack_text(reader.sections[kind]) for kind, name in TEXTS.items() if kind in reader.sections}

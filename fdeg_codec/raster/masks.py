@@ -145,14 +145,28 @@ def _beside(value: float, kind: np.dtype[Any]) -> Any:
     return kind.type(value + 1 if value < np.iinfo(kind).max else value - 1)
 
 
+def valid(found: dict[Layer, Layer8 | Far], band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where the network was asked for a band."""
+    out = _passed(found, "nodata", band, shape) & _passed(found, "nan", band, shape) & ~_hidden(found, shape)
+    far = found.get(Layer("far", band))
+    return out & ~far.flags if isinstance(far, Far) else out
+
+
+def _hidden(found: dict[Layer, Layer8 | Far], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where mask or alpha hide all coded bands."""
+    hidden = np.zeros(shape, bool)
+    for layer, values in found.items():
+        if layer.kind in ("alpha", "mask") and not isinstance(values, Far):
+            hidden |= values == 0
+    return hidden
+
+
 def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dict[int, float | None]) -> Layer8 | None:
     """Put layers over decoded `samples` (band, row, column) in place; returns the dataset's mask. `nodata` of coded bands."""
-    hidden = np.zeros(samples.shape[1:], bool)
+    hidden = _hidden(found, samples.shape[1:])
     for layer, values in found.items():
         if layer.kind in ALPHA and not isinstance(values, Far):
             samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
-        if layer.kind in ("alpha", "mask"):
-            hidden |= values == 0
     for band, value in nodata.items():
         if value is not None:
             samples[band] = avoid(samples[band], value, _passed(found, "nodata", band, hidden.shape))

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +22,7 @@ from rasterio.windows import Window
 from fdeg_codec.container.header import CODES, PLANE_BANDS
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import mapping, metadata
-from fdeg_codec.raster.masks import Layer, Layer8
+from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
 from fdeg_codec.raster.survey import Survey
 from fdeg_codec.raster.validity import Cut, Rules
 
@@ -42,11 +43,13 @@ logging.getLogger("rasterio").addHandler(logging.NullHandler())
 class Source:
     """An open raster, or those of its `bands` (from 1) that are named.
 
-    `coded` are the bands the network codes, counted from 0 among those; `layers` are kept exactly.
+    `coded` are the bands the network codes, counted from 0 among those; `layers` are kept exactly. With `max_error` there
+    are `bounds`, and what lies under a mask or alpha of 0 counts unless it is all 0 anyway.
     """
 
-    def __init__(self, path: Path, bands: Sequence[int] | None = None) -> None:
+    def __init__(self, path: Path, bands: Sequence[int] | None = None, max_error: float | None = None) -> None:
         self.path = path
+        self.max_error = max_error
         if not path.exists():
             raise RasterError(f"{path}: no such file")
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
@@ -129,15 +132,25 @@ class Source:
 
     def _prepare(self) -> None:
         """Find the mapping and the layers, by a look at all samples where these are not plain."""
+        survey = self._survey()
+        if self.max_error is not None and survey.hides_something:
+            self.rules = replace(self.rules, veils=False)
+            survey = self._survey()
+        self.mapping, self.likeness = survey.mapping, survey.likeness
+        self.bounds = [] if self.max_error is None else survey.bounds(self.mapping.lines, self.max_error)
+        self._limits = tuple(line.limits for line in self.mapping.lines)
+        mask, alpha = (MASK[0], ALPHA[0]) if self.rules.veils else (MASK[1], ALPHA[1])
+        self.layers = [Layer(mask, None)] * self._masked + [Layer(alpha, b) for b in self.rules.alphas]
+        self.layers += survey.layers(self.mapping.lines)
+
+    def _survey(self) -> Survey:
+        """A look at all samples, unless nothing that matters could come of it."""
         survey = Survey(self.rules, self.height * self.width)
-        plain = self.dtype == "uint8" and len(self.coded) <= PLANE_BANDS
-        if not plain or any(v is not None for v in self.rules.nodata):
+        plain = self.dtype == "uint8" and len(self.coded) <= PLANE_BANDS and all(v is None for v in self.rules.nodata)
+        if not plain or (self.max_error is not None and (self._masked or self.rules.alphas)):
             for strip in self._strips():
                 survey.see(self._read(strip), self._mask(strip))
-        self.mapping, self.likeness = survey.mapping, survey.likeness
-        self._limits = tuple(line.limits for line in self.mapping.lines)
-        self.layers = [Layer("mask", None)] * self._masked + [Layer("alpha", b) for b in self.rules.alphas]
-        self.layers += survey.layers(self.mapping.lines)
+        return survey
 
     def _strips(self) -> Iterator[Window]:
         """The raster in strips of whole blocks."""

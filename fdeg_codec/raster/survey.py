@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.raster import mapping
+from fdeg_codec.raster import bound, mapping
+from fdeg_codec.raster.bound import Bound
 from fdeg_codec.raster.mapping import Line, Mapping
 from fdeg_codec.raster.masks import MISSING, Layer, Layer8, LayerKind
 from fdeg_codec.raster.validity import HUGE, Rules
@@ -19,6 +20,7 @@ Samples = NDArray[Any]
 TAILS = (1.0, 0.1, 0.0)  # percent of the samples that are mapped below 0, and as many above 1: the first that will do
 FAR_SHARE = 1e-3  # of the samples may end up beyond the mapping's limits
 DRAWN = 1 << 16  # samples of each band that percentiles are taken from
+WHOLE = 2.0**20  # up to here whole numbers held as float32 are treated as such
 COMPARED = 1 << 13  # pixels that bands are compared at
 
 
@@ -30,6 +32,7 @@ class Band:
     most: float = -np.inf
     lacking: set[LayerKind] = field(default_factory=set)  # nodata, nan
     huge: bool = False
+    whole: bool = True  # whether its samples are whole numbers of moderate size
     drawn: list[Samples] = field(default_factory=list)
 
     def line(self, dtype: str) -> Line:
@@ -81,6 +84,8 @@ class Survey:
             sane = np.abs(samples) < HUGE
             band.huge |= bool((valid & ~sane).any())
             valid &= sane
+            kept = samples[valid]
+            band.whole &= bool(((kept == np.rint(kept)) & (np.abs(kept) < WHOLE)).all())
         kept = samples[valid]
         if kept.size:
             band.least, band.most = min(band.least, float(kept.min())), max(band.most, float(kept.max()))
@@ -103,6 +108,14 @@ class Survey:
         if dtype == "uint8":
             return mapping.identity(dtype, len(self._bands))
         return Mapping(dtype, tuple(band.line(dtype) for band in self._bands))
+
+    def bounds(self, lines: Iterable[Line], max_error: float) -> list[Bound]:
+        """What keeps the error of every band within `max_error`."""
+        nodata = self._rules.nodata
+        return [
+            bound.choose(line, max_error, band.whole, value)
+            for line, band, value in zip(lines, self._bands, nodata, strict=True)
+        ]
 
     @property
     def hides_something(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FIELDS = ["version", "flags", "model", "type", "bands", "height", "width", "tile", "rate", "planes", "layers", "sections"]
-KINDS = {1: "mapping", 2: "nodata", 3: "layers", 4: "order"}
+KINDS = {1: "mapping", 2: "nodata", 3: "layers", 4: "order", 5: "bound"}
 KINDS |= {129: "crs", 130: "transform", 131: "gcps", 132: "rpcs", 133: "tags", 134: "bands"}
 ALPHA, MASK = ("alpha", "alpha-only"), ("mask", "mask-only")
 SIZE = {"uint8": 1, "uint16": 2, "int16": 2, "float32": 4}
@@ -33,6 +33,7 @@ class File(NamedTuple):
     planes: list[list[Plane | None]]
     layers: list[list[list[bytes]]]  # tile, layer, row; of "far", rows of bits, then one of samples
     overhead: int
+    residuals: list[list[Plane | None]]  # a CRC of samples in place of that of latents
 
 
 def read(path: Path) -> File:
@@ -41,15 +42,16 @@ def read(path: Path) -> File:
     h, at = header, 45 + header["sections"]
     sections = read_sections(data[45:at], header)
     shapes = tile_shapes(h)
-    count = len(shapes) * (h["planes"] + h["layers"])
+    count = len(shapes) * (h["planes"] * (1 + h["flags"]) + h["layers"])
     index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
     ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
     assert ends[-1] == len(data)
     entries = iter([body(data[a:b], number) for number, (a, b) in enumerate(pairwise(ends))])
     planes: list[list[Plane | None]] = []
     layers: list[list[list[bytes]]] = []
+    residuals: list[list[Plane | None]] = []
     for shape in shapes:
-        bodies = [[next(entries) for _ in range(h[kind])] for kind in ("planes", "layers")]
+        bodies = [[next(entries) for _ in range(n)] for n in (h["planes"], h["layers"], h["planes"] * h["flags"])]
         kinds = sections.get("layers", [])
         hidden = nothing_is_valid(kinds, bodies[1], h["bands"])
         planes.append([read_plane(entry, hidden) for entry in bodies[0]])
@@ -59,7 +61,9 @@ def read(path: Path) -> File:
                 for (kind, _), entry in zip(kinds, bodies[1], strict=True)
             ]
         )
-    return File(header, sections, planes, layers, at)
+        residuals.append([read_plane(entry, not plane) for plane, entry in zip(bodies[0], bodies[2], strict=False)])
+        assert not h["flags"] or [not entry for entry in bodies[0]] == [not entry for entry in bodies[2]]
+    return File(header, sections, planes, layers, at, residuals)
 
 
 def body(entry: bytes, number: int) -> bytes:
@@ -75,7 +79,7 @@ def read_header(data: bytes) -> dict[str, Any]:
     assert data[:8] == bytes.fromhex("894644470D0A1A0A")
     header = dict(zip(FIELDS, struct.unpack_from("<8x BB8s BH II H HHH I", data), strict=True))
     assert header["version"] == 1
-    assert header["flags"] == 0
+    assert header["flags"] in (0, 1)
     sealed(data[:45])
     header["type"] = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}[header["type"]]
     return header
@@ -96,6 +100,10 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         if kind in KINDS:
             sections[KINDS[kind]] = section(KINDS[kind], body[start:at])
     read_mapping(sections, header)
+    assert ("bound" in sections) == header["flags"]
+    if header["flags"]:
+        assert len(sections["bound"]["bands"]) == header["bands"]
+        assert all(unit > 0 and step >= (header["type"] != "float32") for unit, step in sections["bound"]["bands"])
     layers = sections.get("layers", [])
     assert len(layers) == header["layers"]
     bands = range(header["bands"])

@@ -23,11 +23,12 @@ from rasterio.transform import Affine
 import fdeg_codec
 from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.container.file import Reader, Writer
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.errors import BadFileError
-from tests.conformance import latents, reader
+from tests.conformance import latents, reader, residuals
 from tests.pictures import landscape
 
 TILE = 64
@@ -37,7 +38,7 @@ Written = Any  # an open rasterio dataset
 
 def encoded(folder: Path, picture: NDArray[Any], model: str = "tiny", quality: int = 3, **options: Any) -> reader.File:
     """The picture in a GeoTIFF, encoded, as the second reader reads it. `finish` gets the dataset before it is closed."""
-    finish = options.pop("finish", lambda target: None)
+    finish, max_error = options.pop("finish", lambda target: None), options.pop("max_error", None)
     shape = {"count": picture.shape[0], "height": picture.shape[1], "width": picture.shape[2], "dtype": picture.dtype}
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
@@ -45,7 +46,7 @@ def encoded(folder: Path, picture: NDArray[Any], model: str = "tiny", quality: i
     ):
         target.write(picture)
         finish(target)
-    fdeg_codec.encode(folder / "in.tif", folder / "x.fdg", model=model, quality=quality, tile=TILE)
+    fdeg_codec.encode(folder / "in.tif", folder / "x.fdg", model=model, quality=quality, tile=TILE, max_error=max_error)
     return reader.read(folder / "x.fdg")
 
 
@@ -270,6 +271,29 @@ def test_latents_follow_from_the_text(weights: Path, tmp_path: Path, model: str)
         numbers = z + y.ravel().tolist()
         assert zlib.crc32(struct.pack(f"<{len(numbers)}i", *numbers)) == plane.latents_crc
         assert y.any()
+
+
+@pytest.mark.parametrize(("dtype", "max_error"), [("uint8", 2), ("int16", 0), ("float32", 0.25), ("float32", 0)])
+def test_residuals_follow_from_the_text(weights: Path, tmp_path: Path, dtype: str, max_error: float) -> None:
+    """Only the picture of real numbers comes from fdeg."""
+    picture = landscape(25, 30).astype(dtype)
+    if dtype == "float32":
+        picture = np.sqrt(picture) - 7
+    picture[1, 4:9, 7:20] = picture[0, 20, 3:5] = 3
+    file = encoded(tmp_path, picture, nodata=3, max_error=max_error)
+    (plane,), (residual,) = file.planes[0], file.residuals[0]
+    assert plane is not None
+    assert residual is not None
+    engine = load_engine("tiny", "cpu", "float32")
+    y = decode_plane(engine.predictor(file.header["rate"]), struct.pack("<I", plane.latents_crc) + plane.words, 2, 2)
+    x = engine.synthesise_exactly(y, file.header["rate"])[:, :25, :30].tolist()
+    ends = reader.LEAST[dtype], reader.MOST[dtype]
+    lines = file.sections.get("mapping", [[*ends, *ends]] * 3)
+    words = latents.Words(residual.words)
+    found = np.array(residuals.samples(words, x, lines, file.sections["bound"]["bands"], (picture != 3).tolist()), dtype)
+    assert words.used_up
+    assert zlib.crc32(found.tobytes()) == residual.latents_crc
+    assert np.abs(found.astype(float) - np.where(picture == 3, 0, picture)).max() <= max_error
 
 
 def test_two_entries_cannot_change_places_even_if_they_say_the_same(weights: Path, tmp_path: Path) -> None:
