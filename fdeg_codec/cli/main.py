@@ -47,7 +47,7 @@ def fdeg() -> None:
 
 def main() -> None:
     try:
-        fdeg(standalone_mode=False)
+        fdeg(prog_name="fdeg", standalone_mode=False)
     except UsageError as error:
         _leave(f"fdeg: {error}", 2)
     except FdegError as error:

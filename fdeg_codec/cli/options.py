@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from fdeg_codec.weights import DEFAULT_MODEL
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 STANDARD = "-"
@@ -28,6 +30,23 @@ precision: Decorator = click.option(
 )
 overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how to encode, for every command that does."""
+    choices: tuple[Decorator, ...] = (
+        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="See `fdeg models`."),
+        click.option(
+            "--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]"
+        ),
+        click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096."),
+        device,
+        precision,
+        click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64."),
+    )
+    for choice in reversed(choices):
+        command = choice(command)
+    return command
 
 
 class WindowType(click.ParamType[tuple[int, int, int, int]]):
