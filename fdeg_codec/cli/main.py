@@ -14,6 +14,7 @@ from fdeg_codec.errors import FdegError, UsageError
 COMMANDS = {
     "encode": "Compress a raster into an .fdg file.",
     "decode": "Decode an .fdg file, or a window of it, into a raster.",
+    "batch": "Encode, or decode, a folder of scenes.",
     "info": "Show what an .fdg file holds.",
     "verify": "Check every checksum and decode every tile's symbols.",
     "models": "List the installed models.",

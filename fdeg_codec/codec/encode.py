@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,13 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     return float(lambda_)
 
 
+def check(quality: int | None = None, lambda_: float | None = None, tile: int = DEFAULT_TILE, **_: Any) -> float:
+    """The lambda that the words of `encode` ask for, once they make sense."""
+    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
+        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    return lambda_of(quality, lambda_)
+
+
 def encode(
     source: Path | str,
     target: Path | str,
@@ -84,9 +91,7 @@ def encode(
 ) -> Report:
     """Compress a raster into an .fdg file."""
     source, target = Path(source), Path(target)
-    wanted = lambda_of(quality, lambda_)
-    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
-        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    wanted = check(quality, lambda_, tile)
     begin = time.monotonic()
     with Source(source) as raster, replacing(target, overwrite) as draft:
         engine = load_engine(model, device, precision)
