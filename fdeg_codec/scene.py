@@ -94,12 +94,21 @@ class Scene:
 
     def read(self, window: tuple[int, int, int, int] | None = None) -> NDArray[Any]:
         """The samples (band, row, column) of `window` (column, row, width, height), or all of them."""
+        return self.read_masked(window)[0]
+
+    def read_masked(self, window: tuple[int, int, int, int] | None = None) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """The samples of `window`, and the dataset's mask (row, column) if it has one: 0 where nothing is valid."""
         w = self._inside(window)
         out = np.empty((self.shape[0], w.height, w.width), self.dtype)
+        mask = None
         for piece in self._pieces(w):
             top, left = piece.row - w.row, piece.column - w.column
-            out[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]] = piece.samples
-        return out
+            here = slice(top, top + piece.samples.shape[1]), slice(left, left + piece.samples.shape[2])
+            out[:, *here] = piece.samples
+            if piece.mask is not None:
+                mask = np.empty(out.shape[1:], np.uint8) if mask is None else mask
+                mask[here] = piece.mask
+        return out, mask
 
     def save(
         self,

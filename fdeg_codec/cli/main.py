@@ -17,6 +17,7 @@ COMMANDS = {
     "batch": "Encode, or decode, a folder of scenes.",
     "info": "Show what an .fdg file holds.",
     "verify": "Check every checksum and decode every tile's symbols.",
+    "compare": "Measure how far a raster is from its original.",
     "models": "List the installed models.",
     "train": "Train a network.",
     "export": "Turn a training checkpoint into an installable model.",

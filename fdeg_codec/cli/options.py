@@ -62,6 +62,36 @@ class WindowType(click.ParamType[tuple[int, int, int, int]]):
         return column, row, width, height
 
 
+class ListType(click.ParamType[tuple[str, ...]]):
+    """NAME,NAME,..."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+class BandsType(click.ParamType[tuple[int, int]]):
+    """RED,NIR."""
+
+    name = "RED,NIR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        try:
+            red, infrared = (int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not two band numbers with a comma between them", param, ctx)
+        return red, infrared
+
+
+metrics: Decorator = click.option(
+    "--metrics", "names", type=ListType(), help="Of psnr, max_error, sam, ndvi, ms_ssim, vifp, lpips.  [default: all]"
+)
+ndvi: Decorator = click.option(
+    "--ndvi", type=BandsType(), help="Numbers of the red and the near-infrared band, from 1, where their names do not tell."
+)
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on a terminal, nothing in a pipe."""
