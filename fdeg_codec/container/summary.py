@@ -9,7 +9,7 @@ from typing import Any
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import VERSION
 from fdeg_codec.container.sections import Kind, unpack_text
-from fdeg_codec.errors import FdegError, RasterError
+from fdeg_codec.errors import BadFileError, FdegError, RasterError
 
 TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "rpcs", Kind.TAGS: "tags", Kind.BANDS: "band"}
 
@@ -44,10 +44,16 @@ def _table(reader: Reader) -> dict[str, Any]:
         "overhead": reader.overhead,
     }
     if Kind.TRANSFORM in reader.sections:
-        table["transform"] = struct.unpack("<6d", reader.sections[Kind.TRANSFORM])
+        table["transform"] = _transform(reader.sections[Kind.TRANSFORM])
     table |= {name: unpack_text(reader.sections[kind]) for kind, name in TEXTS.items() if kind in reader.sections}
     table["tiles"] = list(_tiles(reader))
     return table
+
+
+def _transform(data: bytes) -> tuple[float, ...]:
+    if len(data) != 48:
+        raise BadFileError("its transform cannot be read")
+    return struct.unpack("<6d", data)
 
 
 def _tiles(reader: Reader) -> Any:

@@ -104,7 +104,7 @@ def section(name: str, data: bytes) -> Any:
     if name == "order":
         return struct.unpack(f"<{len(data) // 2}H", data)
     text = {0: bytes, 1: inflate}[data[0]](data[1:])
-    assert len(text) <= 2**24
+    assert len(text) <= 2**22
     return json.loads(text)
 
 
