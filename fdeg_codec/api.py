@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.encode import Progress, encode
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.scene import Scene
+from fdeg_codec.scene import MAX_PIXELS, Scene
 
 __all__ = ["decode", "encode", "open"]
 
@@ -20,9 +21,15 @@ def decode(
     window: tuple[int, int, int, int] | None = None,
     device: DeviceName = "auto",
     precision: Precision = "auto",
+    salvage: bool = False,
+    max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> None:
-    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file."""
-    with Scene(source, device=device, precision=precision) as scene:
+) -> Damage:
+    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file.
+
+    With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
+    """
+    with Scene(source, device=device, precision=precision, salvage=salvage, max_pixels=max_pixels) as scene:
         scene.save(target, window, overwrite=overwrite, progress=progress)
+        return scene.damage

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece, nodata_of
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
+from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.errors import FdegError, RasterError, UsageError
+from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import metadata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from rasterio.transform import Affine
 
 Progress = Callable[[int, int], None]
+
+MAX_PIXELS = 1 << 32  # decoded at once unless asked for: a few kilobytes may claim far more than any disk holds
 
 
 class Window(NamedTuple):
@@ -38,10 +42,24 @@ class Window(NamedTuple):
 
 
 class Scene:
-    """An open .fdg file. Nothing is decoded, and no weights are loaded, before `read`."""
+    """An open .fdg file. Nothing is decoded, and no weights are loaded, before `read`.
 
-    def __init__(self, path: Path | str, *, device: DeviceName = "auto", precision: Precision = "auto") -> None:
+    With `salvage`, what is damaged is no error: lost tiles become nodata, and `damage` lists them.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        device: DeviceName = "auto",
+        precision: Precision = "auto",
+        salvage: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self.path = Path(path)
+        self.damage = Damage()
+        self._salvage = salvage
+        self._max_pixels = max_pixels
         self._device: DeviceName = device
         self._precision: Precision = precision
         self._decoder: Decoder | None = None
@@ -51,12 +69,17 @@ class Scene:
             raise RasterError(f"{self.path}: cannot be read ({error.strerror})") from error
         try:
             with self._naming():
-                self._reader = Reader(self._stream)
+                self._reader: Reader = Reader(self._stream) if not salvage else self._salvaged()
                 self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
                 self.nodata = nodata_of(self._reader)
         except FdegError:
             self._stream.close()
             raise
+
+    def _salvaged(self) -> Reader:
+        reader = Salvager(self._stream)
+        self.damage.mended = reader.mended
+        return reader
 
     def __enter__(self) -> Scene:
         return self
@@ -136,6 +159,7 @@ class Scene:
 
     def verify(self, progress: Progress | None = None) -> int:
         """Check every checksum and entropy-decode every tile; returns the number of entries."""
+        self._inside(None)
         decoder = self._opened()
         h = self._reader.header
         for tile in Grid(h.height, h.width, h.tile):
@@ -153,7 +177,7 @@ class Scene:
         if self._decoder is None:
             with self._naming():
                 engine = load_engine(self._reader.header.fingerprint, self._device, self._precision)
-                self._decoder = Decoder(self._reader, engine)
+                self._decoder = Decoder(self._reader, engine, self.damage if self._salvage else None)
         return self._decoder
 
     def _pieces(self, w: Window) -> Iterator[Piece]:
@@ -176,6 +200,10 @@ class Scene:
             raise UsageError(
                 f"{self.path}: window {w.column},{w.row},{w.width},{w.height} (column, row, width, height) "
                 f"leaves the picture of {width} x {height}"
+            )
+        if w.width * w.height > self._max_pixels:
+            raise UnsupportedError(
+                f"{self.path}: {w.width} x {w.height} pixels are more than the {self._max_pixels} that --max-pixels allows"
             )
         return w
 

@@ -49,7 +49,7 @@ def fdeg() -> None:
 
 def main() -> None:
     try:
-        fdeg(prog_name="fdeg", standalone_mode=False)
+        sys.exit(fdeg(prog_name="fdeg", standalone_mode=False))  # what a command passes to its context's exit()
     except UsageError as error:
         _leave(f"fdeg: {error}", 2)
     except FdegError as error:

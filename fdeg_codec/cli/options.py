@@ -29,6 +29,13 @@ precision: Decorator = click.option(
     help="Of analysis and synthesis; auto takes bfloat16 where the hardware multiplies it.",
 )
 overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
+max_pixels: Decorator = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=1 << 32,
+    show_default=True,
+    help="Refuse to decode more at once: a small file may claim to be huge.",
+)
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 

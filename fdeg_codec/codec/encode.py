@@ -20,7 +20,7 @@ from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Grid, Tile, whole
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
-from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
+from fdeg_codec.container.header import MAX_LAMBDA, MAX_SAMPLES, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
@@ -135,6 +135,8 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
         planes=math.ceil(len(ordered) / 3),
         layers=len(raster.layers),
     )
+    if header.samples > MAX_SAMPLES:
+        raise UsageError(f"--tile {tile}: a tile of {raster.bands} bands is too large for a decoder's memory; make it smaller")
     return header, sections
 
 

@@ -41,7 +41,7 @@ def _table(reader: Reader) -> dict[str, Any]:
         "layers": unpack_text(reader.sections[Kind.LAYERS]) if Kind.LAYERS in reader.sections else [],
         "bytes": reader.size,
         "bpp": round(8 * reader.size / (h.height * h.width), 4),
-        "overhead": reader.overhead,
+        "overhead": reader.size - sum(reader.lengths),
     }
     if Kind.TRANSFORM in reader.sections:
         table["transform"] = _transform(reader.sections[Kind.TRANSFORM])
@@ -64,5 +64,5 @@ def _tiles(reader: Reader) -> Any:
             "tile": number,
             "rows": [row * h.tile, min((row + 1) * h.tile, h.height)],
             "columns": [column * h.tile, min((column + 1) * h.tile, h.width)],
-            "bytes": reader.lengths[number * h.per_tile : (number + 1) * h.per_tile],
+            "bytes": reader.lengths[number * h.per_tile : (number + 1) * h.per_tile].tolist(),
         }

@@ -56,7 +56,12 @@ class Parts:
         fitting = [f if isinstance(f, bytes) else f % (1 << 8 * next(widths)) for f in fields]
         entries = [stored(body, number) for number, body in enumerate(self.bodies)]
         index = sealed(struct.pack(f"<{len(entries)}I", *map(len, entries)))
-        return sealed(LAYOUT.pack(*fitting)) + packed + index + b"".join(entries)
+        head = sealed(LAYOUT.pack(*fitting))
+        height, width, tile = fitting[6:9]
+        assert isinstance(height, int)
+        assert isinstance(width, int)
+        alone = max(height, width) <= tile  # type: ignore[operator]
+        return head + packed + index + b"".join(entries) + (b"" if alone else index + packed + head)
 
 
 def sealed(data: bytes) -> bytes:
