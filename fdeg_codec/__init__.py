@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fdeg_codec.api import decode, encode, open  # noqa: A004
+    from fdeg_codec.batches.run import batch
 
 from fdeg_codec.errors import FdegError
 
-__all__ = ["FdegError", "__version__", "decode", "encode", "open"]
+__all__ = ["FdegError", "__version__", "batch", "decode", "encode", "open"]
 __version__ = "0.1.0"
 
 
@@ -27,4 +28,8 @@ def __getattr__(name: str) -> Any:
         from fdeg_codec import api
 
         return getattr(api, name)
+    if name == "batch":
+        from fdeg_codec.batches.run import batch
+
+        return batch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.encode import Progress, encode
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.scene import Scene
+from fdeg_codec.scene import MAX_PIXELS, Scene
 
 __all__ = ["decode", "encode", "open"]
 
@@ -21,9 +22,16 @@ def decode(
     device: DeviceName = "auto",
     precision: Precision = "auto",
     preview: bool = False,
+    salvage: bool = False,
+    max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> None:
-    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file."""
-    with Scene(source, device=device, precision=precision, preview=preview) as scene:
+) -> Damage:
+    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file.
+
+    With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
+    """
+    how: dict[str, bool] = {"preview": preview, "salvage": salvage}
+    with Scene(source, device=device, precision=precision, max_pixels=max_pixels, **how) as scene:
         scene.save(target, window, overwrite=overwrite, progress=progress)
+        return scene.damage

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
+from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.errors import FdegError, RasterError, UsageError
+from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import metadata, nodata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from rasterio.transform import Affine
 
 Progress = Callable[[int, int], None]
+
+MAX_PIXELS = 1 << 32  # decoded at once unless asked for: a few kilobytes may claim far more than any disk holds
 
 
 class Window(NamedTuple):
@@ -43,13 +47,24 @@ class Scene:
     """An open .fdg file. Nothing is decoded, and no weights are loaded, before `read`.
 
     With `preview`, what bounds the errors is neither read nor decoded: several times faster, and lossy as without a bound.
+    With `salvage`, what is damaged is no error: lost tiles become nodata, and `damage` lists them.
     """
 
     def __init__(
-        self, path: Path | str, *, device: DeviceName = "auto", precision: Precision = "auto", preview: bool = False
+        self,
+        path: Path | str,
+        *,
+        device: DeviceName = "auto",
+        precision: Precision = "auto",
+        preview: bool = False,
+        salvage: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.path = Path(path)
+        self.damage = Damage()
         self._preview = preview
+        self._salvage = salvage
+        self._max_pixels = max_pixels
         self._device: DeviceName = device
         self._precision: Precision = precision
         self._decoder: Decoder | None = None
@@ -59,13 +74,18 @@ class Scene:
             raise RasterError(f"{self.path}: cannot be read ({error.strerror})") from error
         try:
             with self._naming():
-                self._reader = Reader(self._stream)
+                self._reader: Reader = Reader(self._stream) if not salvage else self._salvaged()
                 self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
                 h = self._reader.header
                 self.nodatavals = nodata.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         except FdegError:
             self._stream.close()
             raise
+
+    def _salvaged(self) -> Reader:
+        reader = Salvager(self._stream)
+        self.damage.mended = reader.mended
+        return reader
 
     def __enter__(self) -> Scene:
         return self
@@ -108,12 +128,21 @@ class Scene:
 
     def read(self, window: tuple[int, int, int, int] | None = None) -> NDArray[Any]:
         """The samples (band, row, column) of `window` (column, row, width, height), or all of them."""
+        return self.read_masked(window)[0]
+
+    def read_masked(self, window: tuple[int, int, int, int] | None = None) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """The samples of `window`, and the dataset's mask (row, column) if it has one: 0 where nothing is valid."""
         w = self._inside(window)
         out = np.empty((self.shape[0], w.height, w.width), self.dtype)
+        mask = None
         for piece in self._pieces(w):
             top, left = piece.row - w.row, piece.column - w.column
-            out[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]] = piece.samples
-        return out
+            here = slice(top, top + piece.samples.shape[1]), slice(left, left + piece.samples.shape[2])
+            out[:, *here] = piece.samples
+            if piece.mask is not None:
+                mask = np.empty(out.shape[1:], np.uint8) if mask is None else mask
+                mask[here] = piece.mask
+        return out, mask
 
     def save(
         self,
@@ -145,6 +174,7 @@ class Scene:
 
     def verify(self, progress: Progress | None = None) -> int:
         """Check every checksum and entropy-decode every tile, its residuals too; returns the number of entries."""
+        self._inside(None)
         decoder = self._opened()
         h = self._reader.header
         for tile in Grid(h.height, h.width, h.tile):
@@ -164,7 +194,8 @@ class Scene:
         if self._decoder is None:
             with self._naming():
                 engine = load_engine(self._reader.header.fingerprint, self._device, self._precision)
-                self._decoder = Decoder(self._reader, engine, self._preview)
+                damage = self.damage if self._salvage else None
+                self._decoder = Decoder(self._reader, engine, damage, self._preview)
         return self._decoder
 
     def _pieces(self, w: Window, values: Nodata | None = None) -> Iterator[Piece]:
@@ -187,6 +218,10 @@ class Scene:
             raise UsageError(
                 f"{self.path}: window {w.column},{w.row},{w.width},{w.height} (column, row, width, height) "
                 f"leaves the picture of {width} x {height}"
+            )
+        if w.width * w.height > self._max_pixels:
+            raise UnsupportedError(
+                f"{self.path}: {w.width} x {w.height} pixels are more than the {self._max_pixels} that --max-pixels allows"
             )
         return w
 

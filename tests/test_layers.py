@@ -23,7 +23,7 @@ FLOORS = [
     ("codec",),
     ("scene",),
     ("api",),
-    ("batch",),
+    ("batches",),
     ("training",),
     ("evaluation",),
     ("cli",),

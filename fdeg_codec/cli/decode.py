@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fdeg_codec.cli import options
+
+if TYPE_CHECKING:
+    from fdeg_codec.codec.damage import Damage
+
+LOST = 3  # the exit code of what was decoded, but not all of it
 
 
 @click.command()
@@ -16,8 +23,11 @@ from fdeg_codec.cli import options
 @click.option("--preview", is_flag=True, help="Leave out what bounds the errors: faster, and reads less.")
 @options.device
 @options.precision
+@click.option("--salvage", is_flag=True, help="Decode what is left of a damaged file; exit code 3 if anything is lost.")
+@options.max_pixels
 @options.overwrite
-def command(src: str, dst: str, **choices: Any) -> None:
+@options.as_json
+def command(src: str, dst: str, as_json: bool, **choices: Any) -> None:
     """Decode SRC into the raster DST: .tif, .png, .jp2 or .webp by its ending (- is standard input, or a GeoTIFF on
     standard output)."""
     from fdeg_codec.api import decode
@@ -27,4 +37,18 @@ def command(src: str, dst: str, **choices: Any) -> None:
         options.written_to(dst, ".tif") as target,
         options.progress("decoding") as progress,
     ):
-        decode(source, target, progress=progress, **choices)
+        damage = decode(source, target, progress=progress, **choices)
+    if as_json:
+        click.echo(json.dumps(damage.as_dict() | {"source": src, "target": dst}), err=dst == options.STANDARD)
+    else:
+        for line in _lines(damage):
+            click.echo(f"fdeg: {src}: {line}", err=True)
+    if damage:
+        click.get_current_context().exit(LOST)
+
+
+def _lines(damage: Damage) -> Iterator[str]:
+    yield from damage.mended
+    yield from (f"lost: {loss.why}" for loss in damage.lost)
+    if damage.beside:
+        yield f"beside what is lost, and a little different: tiles {', '.join(map(str, damage.beside))}"

@@ -14,8 +14,10 @@ from fdeg_codec.errors import FdegError, UsageError
 COMMANDS = {
     "encode": "Compress a raster into an .fdg file.",
     "decode": "Decode an .fdg file, or a window of it, into a raster.",
+    "batch": "Encode, or decode, a folder of scenes.",
     "info": "Show what an .fdg file holds.",
     "verify": "Check every checksum and decode every tile's symbols.",
+    "compare": "Measure how far a raster is from its original.",
     "models": "List the installed models.",
     "train": "Train a network.",
     "export": "Turn a training checkpoint into an installable model.",
@@ -47,7 +49,7 @@ def fdeg() -> None:
 
 def main() -> None:
     try:
-        fdeg(standalone_mode=False)
+        sys.exit(fdeg(prog_name="fdeg", standalone_mode=False))  # what a command passes to its context's exit()
     except UsageError as error:
         _leave(f"fdeg: {error}", 2)
     except FdegError as error:

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from fdeg_codec.weights import DEFAULT_MODEL
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 STANDARD = "-"
@@ -27,7 +29,33 @@ precision: Decorator = click.option(
     help="Of analysis and synthesis; auto takes bfloat16 where the hardware multiplies it.",
 )
 overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
+max_pixels: Decorator = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=1 << 32,
+    show_default=True,
+    help="Refuse to decode more at once: a small file may claim to be huge.",
+)
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how to encode, for every command that does."""
+    choices: tuple[Decorator, ...] = (
+        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="See `fdeg models`."),
+        click.option(
+            "--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]"
+        ),
+        click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096."),
+        click.option("--max-error", type=float, help="No sample is further off than this, in its own units; 0 is lossless."),
+        device,
+        precision,
+        click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64."),
+        click.option("--bands", type=NumbersType(), help="These bands only, in this order, counted from 1."),
+    )
+    for choice in reversed(choices):
+        command = choice(command)
+    return command
 
 
 class WindowType(click.ParamType[tuple[int, int, int, int]]):
@@ -43,7 +71,7 @@ class WindowType(click.ParamType[tuple[int, int, int, int]]):
         return column, row, width, height
 
 
-class BandsType(click.ParamType[list[int]]):
+class NumbersType(click.ParamType[list[int]]):
     """N,N,..."""
 
     name = "N,N,..."
@@ -53,6 +81,36 @@ class BandsType(click.ParamType[list[int]]):
             return [int(part) for part in value.split(",")]
         except ValueError:
             self.fail(f"{value!r} is not whole numbers with commas between them", param, ctx)
+
+
+class ListType(click.ParamType[tuple[str, ...]]):
+    """NAME,NAME,..."""
+
+    name = "NAME,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+class BandsType(click.ParamType[tuple[int, int]]):
+    """RED,NIR."""
+
+    name = "RED,NIR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        try:
+            red, infrared = (int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not two band numbers with a comma between them", param, ctx)
+        return red, infrared
+
+
+metrics: Decorator = click.option(
+    "--metrics", "names", type=ListType(), help="Of psnr, max_error, sam, ndvi, ms_ssim, vifp, lpips.  [default: all]"
+)
+ndvi: Decorator = click.option(
+    "--ndvi", type=BandsType(), help="Numbers of the red and the near-infrared band, from 1, where their names do not tell."
+)
 
 
 @contextmanager

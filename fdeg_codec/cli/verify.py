@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from fdeg_codec.cli import options
@@ -10,13 +12,14 @@ from fdeg_codec.cli import options
 @click.command()
 @click.argument("file")
 @options.device
-def command(file: str, device: str) -> None:
+@options.max_pixels
+def command(file: str, **choices: Any) -> None:
     """Check every checksum of FILE and decode every tile's symbols."""
     from fdeg_codec.api import open as open_scene
 
     with (
         options.read_from(file, ".fdg") as path,
-        open_scene(path, device=device) as scene,  # type: ignore[arg-type]
+        open_scene(path, **choices) as scene,
         options.progress("verifying") as progress,
     ):
         entries = scene.verify(progress)

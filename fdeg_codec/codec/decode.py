@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec import exact, planes
+from fdeg_codec.codec.damage import Damage, Loss
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
-from fdeg_codec.codec.workers import Workers, finished
+from fdeg_codec.codec.workers import Workers, failed, finished
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.sections import Kind, unpack_text
 from fdeg_codec.errors import BadFileError
@@ -42,11 +43,16 @@ class Piece:
 
 
 class Decoder:
-    """Decodes tiles of an open file. Latents are kept while neighbouring tiles may still ask for them."""
+    """Decodes tiles of an open file. Latents are kept while neighbouring tiles may still ask for them.
 
-    def __init__(self, reader: Reader, engine: Engine, preview: bool = False) -> None:
+    With `damage` to note it in, a tile that cannot be decoded becomes nodata; without, it is an error.
+    """
+
+    def __init__(self, reader: Reader, engine: Engine, damage: Damage | None = None, preview: bool = False) -> None:
         self._reader = reader
         self._exact = reader.header.bounded and not preview
+        self._damage = damage
+        self._broken: dict[int, BadFileError] = {}  # by tile
         self._engine = engine
         h = self.header = reader.header
         self.layers = _layers(reader)
@@ -91,25 +97,69 @@ class Decoder:
                 for neighbour in self._neighbours(known):
                     for plane in range(self.header.planes):
                         self._request(neighbour, plane, workers)
-            latents = [[self.latents(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
-            layers = [self.layer(tile, k) for k in range(self.header.layers)]
-            residuals = [self.residual(tile, plane) for plane in range(self.header.residuals)] if self._exact else []
-            yield partial(self._tile, tile, nodata, latents, layers, residuals)
+            latents = [[self._left_of(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
+            layers, residuals = self._layers_left(tile), self._residuals_left(tile)
+            if self._is_lost(tile):
+                yield partial(self._blank, tile, nodata)
+            else:
+                yield partial(self._tile, tile, nodata, latents, layers, residuals)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
         self._request(tile, plane, None)
         return self._known[tile.number, plane].result()
 
+    def _left_of(self, tile: Tile, plane: int) -> Integers | None:
+        """y of a tile, or None where that is lost and loss is only noted."""
+        try:
+            return self.latents(tile, plane)
+        except BadFileError as error:
+            self._note(tile, error)
+            return None
+
+    def _residuals_left(self, tile: Tile) -> list[bytes]:
+        try:
+            return [self.residual(tile, plane) for plane in range(self.header.residuals)] if self._exact else []
+        except BadFileError as error:
+            self._note(tile, error)
+            return []
+
+    def _layers_left(self, tile: Tile) -> list[Layer8 | Far]:
+        try:
+            return [self.layer(tile, k) for k in range(self.header.layers)]
+        except BadFileError as error:
+            self._note(tile, error)
+            return []
+
+    def _note(self, tile: Tile, error: BadFileError) -> None:
+        if self._damage is None:
+            raise error
+        self._broken.setdefault(tile.number, error)
+
+    def _is_lost(self, tile: Tile) -> bool:
+        """Whether a tile of the window is lost; if not, it may still lie beside one that is."""
+        if self._damage is None:
+            return False
+        if tile.number in self._broken:
+            known = {loss.tile for loss in self._damage.lost}
+            loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
+            self._damage.lost += [] if tile.number in known else [loss]
+        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._neighbours(tile)):
+            self._damage.beside.append(tile.number)
+        return tile.number in self._broken
+
     def _request(self, tile: Tile, plane: int, workers: Workers | None) -> None:
         """Have a tile's latents decoded, by `workers` or at once."""
         key = tile.number, plane
         if key not in self._known:
-            with _naming(tile, f"plane {plane}"):
-                entry = self._reader.entry(*key)
-                empty = not entry and self._is_hidden(tile)
-            job = partial(self._decode, tile, plane, None if empty else entry)
-            self._known[key] = workers.submit(job) if workers else finished(job())
+            try:
+                with _naming(tile, f"plane {plane}"):
+                    entry = self._reader.entry(*key)
+                    empty = not entry and self._is_hidden(tile)
+                job = partial(self._decode, tile, plane, None if empty else entry)
+                self._known[key] = workers.submit(job) if workers else finished(job())
+            except BadFileError as error:
+                self._known[key] = failed(error)
 
     def _decode(self, tile: Tile, plane: int, entry: bytes | None) -> Integers | None:
         if entry is None:
@@ -172,7 +222,10 @@ class Decoder:
             else:
                 picture = planes.gather(self._picture(tile, known), len(group))
                 samples[group] = self._mapping.select(group).from_unit(picture)
-        return samples, masks.restore(samples, found, {band: nodata[band] for band in self._order})
+        mask = masks.restore(samples, found, {band: nodata[band] for band in self._order})
+        if mask is None and self._has_mask():
+            mask = np.full(samples.shape[1:], 255, np.uint8)
+        return samples, mask
 
     def _exactly(
         self, y: Integers, group: list[int], found: dict[Layer, Layer8 | Far], shape: tuple[int, ...], entry: bytes
@@ -182,6 +235,20 @@ class Decoder:
         lines, bounds = self._mapping.lines, self._bounds
         bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self.nodata[b]) for b in group]
         return exact.decode_residual(x, bands, entry, self.header.dtype)
+
+    def _blank(self, tile: Tile, nodata: Nodata) -> tuple[Samples, Layer8 | None]:
+        """A tile that is lost: nodata if there is such a value, transparent, masked."""
+        shape = tile.rows.size, tile.columns.size
+        samples = np.zeros((self.header.bands, *shape), self.header.dtype)
+        for band in self._order:
+            samples[band] = nodata[band] or 0
+        return samples, np.zeros(shape, np.uint8) if self._has_mask() else None
+
+    def _has_mask(self) -> bool:
+        """Whether a mask comes with the samples: the file's, or one of what is lost where nothing else can say so."""
+        kinds = {layer.kind for layer in self.layers}
+        bare = any(self.nodata[band] is None for band in self._order) and not kinds.intersection(masks.ALPHA)
+        return bool(kinds.intersection(masks.MASK)) or (self._damage is not None and bare)
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""

@@ -21,7 +21,7 @@ from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Grid, Tile, latents
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
-from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
+from fdeg_codec.container.header import MAX_LAMBDA, MAX_SAMPLES, MAX_TILE, MIN_LAMBDA, TILE_UNIT, Header, fixed_point
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
@@ -75,6 +75,13 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     return float(lambda_)
 
 
+def check(quality: int | None = None, lambda_: float | None = None, tile: int = DEFAULT_TILE, **_: Any) -> float:
+    """The lambda that the words of `encode` ask for, once they make sense."""
+    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
+        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    return lambda_of(quality, lambda_)
+
+
 def encode(
     source: Path | str,
     target: Path | str,
@@ -96,11 +103,9 @@ def encode(
     the quality or lambda that is named, else what makes the file small.
     """
     source, target = Path(source), Path(target)
-    wanted = lambda_of(quality, lambda_)
+    wanted = check(quality, lambda_, tile)
     if max_error is not None and not 0 <= max_error < math.inf:
         raise UsageError(f"--max-error {max_error:g}: a number from 0")
-    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
-        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     begin = time.monotonic()
     with Source(source, bands, max_error) as raster, replacing(target, overwrite) as draft:
         if max_error is not None and quality is None and lambda_ is None:
@@ -161,6 +166,8 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
         layers=len(raster.layers),
         bounded=raster.max_error is not None,
     )
+    if header.samples > MAX_SAMPLES:
+        raise UsageError(f"--tile {tile}: a tile of {raster.bands} bands is too large for a decoder's memory; make it smaller")
     return header, sections
 
 

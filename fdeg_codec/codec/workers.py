@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -56,4 +56,11 @@ def finished(result: T) -> Future[T]:
     """A future that is already there."""
     future: Future[T] = Future()
     future.set_result(result)
+    return future
+
+
+def failed(error: Exception) -> Future[Any]:
+    """A future that will not come."""
+    future: Future[Any] = Future()
+    future.set_exception(error)
     return future

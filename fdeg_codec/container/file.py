@@ -1,10 +1,12 @@
-"""Whole files: header, sections, index, then the entries. FORMAT.md describes every byte."""
+"""Whole files: header, sections, index, the entries, and a copy of what precedes them. FORMAT.md describes every byte."""
 
 from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
+from array import array
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -19,11 +21,11 @@ class Writer:
     """Writes entries as they come; the index is filled in at the end, so `stream` must be seekable."""
 
     def __init__(self, stream: BinaryIO, header: Header, sections: Sections) -> None:
-        packed = pack_sections(sections)
+        self._packed = pack_sections(sections)
         self._stream = stream
-        self._header = replace(header, sections_length=len(packed))
+        self._header = replace(header, sections_length=len(self._packed))
         self._lengths: list[int] = []
-        stream.write(self._header.pack() + packed)
+        stream.write(self._header.pack() + self._packed)
         self._index_at = stream.tell()
         stream.write(bytes(4 * header.entries + 4))
 
@@ -37,9 +39,11 @@ class Writer:
     def finish(self) -> None:
         if len(self._lengths) != self._header.entries:
             raise AssertionError(f"{len(self._lengths)} entries of {self._header.entries} were written")
-        index = struct.pack(f"<{len(self._lengths)}I", *self._lengths)
+        lengths = struct.pack(f"<{len(self._lengths)}I", *self._lengths)
+        index = lengths + struct.pack("<I", zlib.crc32(lengths))
+        self._stream.write(copy_of(self._header, self._packed, index))
         self._stream.seek(self._index_at)
-        self._stream.write(index + struct.pack("<I", zlib.crc32(index)))
+        self._stream.write(index)
         self._stream.seek(0, io.SEEK_END)
 
 
@@ -54,18 +58,20 @@ class Reader:
         index_length = 4 * self.header.entries + 4
         if SIZE + self.header.sections_length + index_length > self.size:
             raise BadFileError(f"cut off: {self.size} bytes do not hold its index")
-        self.sections = unpack_sections(stream.read(self.header.sections_length))
+        packed = stream.read(self.header.sections_length)
+        self.sections = unpack_sections(packed)
         index = stream.read(index_length)
-        if struct.pack("<I", zlib.crc32(index[:-4])) != index[-4:]:
-            raise BadFileError("its index is damaged (checksum)")
-        self.lengths = struct.unpack(f"<{self.header.entries}I", index[:-4])
-        self._starts = [SIZE + self.header.sections_length + index_length]
-        for length in self.lengths:
-            self._starts.append(self._starts[-1] + length)
-        if self._starts[-1] > self.size:
-            raise BadFileError(f"cut off: it has {self.size} bytes of {self._starts[-1]}")
-        if self._starts[-1] < self.size:
-            raise BadFileError(f"followed by {self.size - self._starts[-1]} bytes that do not belong to it")
+        self.lengths = unpack_index(index)
+        self._starts = starts_of(self.header, self.lengths)
+        copy = copy_of(self.header, packed, index)
+        end = self._starts[-1] + len(copy)
+        if end > self.size:
+            raise BadFileError(f"cut off: it has {self.size} bytes of {end}")
+        if end < self.size:
+            raise BadFileError(f"followed by {self.size - end} bytes that do not belong to it")
+        stream.seek(self._starts[-1])
+        if stream.read(len(copy)) != copy:
+            raise BadFileError("the copy of its index at its end is damaged")
 
     @property
     def overhead(self) -> int:
@@ -75,15 +81,41 @@ class Reader:
     def entry(self, tile: int, k: int) -> bytes:
         """The k-th entry (planes, then layers) of a tile, counted in rows."""
         number = tile * self.header.per_tile + k
-        self._stream.seek(self._starts[number])
+        return self._body(number, self._starts[number])
+
+    def _body(self, number: int, start: int) -> bytes:
+        self._stream.seek(start)
         data = self._stream.read(self.lengths[number])
         if len(data) != self.lengths[number]:
-            raise BadFileError("cut off while it was read")
+            raise BadFileError("cut off")
         if len(data) <= BARE:
             return data
         if len(data) <= 4 + BARE or _crc(data[4:], number) != data[:4]:
             raise BadFileError("its bytes are damaged (checksum)")
         return data[4:]
+
+
+def copy_of(header: Header, packed: bytes, index: bytes) -> bytes:
+    """What ends a file of several tiles: all that precedes the entries, the other way round, found from the end."""
+    return index + packed + header.pack() if header.tile_rows * header.tile_columns > 1 else b""
+
+
+def unpack_index(data: bytes) -> array[int]:
+    """The length of each entry."""
+    if struct.pack("<I", zlib.crc32(data[:-4])) != data[-4:]:
+        raise BadFileError("its index is damaged (checksum)")
+    lengths = array("I", data[:-4])
+    if sys.byteorder == "big":
+        lengths.byteswap()
+    return lengths
+
+
+def starts_of(header: Header, lengths: array[int]) -> array[int]:
+    """Where each entry begins, and where the last one ends."""
+    starts = array("Q", [SIZE + header.sections_length + 4 * len(lengths) + 4])
+    for length in lengths:
+        starts.append(starts[-1] + length)
+    return starts
 
 
 def _crc(entry: bytes, number: int) -> bytes:

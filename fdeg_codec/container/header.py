@@ -19,6 +19,7 @@ MIN_LAMBDA, MAX_LAMBDA = 128, 4096
 TILE_UNIT = 64
 MAX_TILE = 2048
 MAX_SIDE = 2**31 - 1
+MAX_SAMPLES = 2**27  # of a tile, all bands together
 PLANE_BANDS = 3
 
 BOUNDED = 1  # the one flag
@@ -62,6 +63,11 @@ class Header:
     @property
     def residuals(self) -> int:
         return self.planes if self.bounded else 0
+
+    @property
+    def samples(self) -> int:
+        """Of the largest tile, all bands together."""
+        return self.bands * min(self.tile, self.height) * min(self.tile, self.width)
 
     @property
     def entries(self) -> int:
@@ -121,6 +127,7 @@ def _check(h: Header) -> None:
         and h.planes + h.layers >= 1
         and TILE_UNIT <= h.tile <= MAX_TILE
         and h.tile % TILE_UNIT == 0
+        and h.samples <= MAX_SAMPLES
         and fixed_point(MIN_LAMBDA) <= h.log2_lambda <= fixed_point(MAX_LAMBDA)
     )
     if not possible:

@@ -15,7 +15,8 @@ from fdeg_codec.container.varint import read_varint, write_varint
 from fdeg_codec.errors import BadFileError, UnsupportedError
 
 SKIPPABLE = 0x80
-MAX_TEXT = 1 << 24  # bytes after decompression
+MAX_TEXT = 1 << 22  # bytes after decompression
+MAX_DEPTH = 8  # of lists and objects in each other
 
 
 class Kind(IntEnum):
@@ -93,6 +94,16 @@ def unpack_text(data: bytes) -> Any:
             text = data[1:]
         else:
             raise BadFileError("a text section cannot be read")
-        return json.loads(text)
+        value = json.loads(text)
     except (zlib.error, ValueError, RecursionError) as error:
         raise BadFileError("a text section cannot be read") from error
+    if not _shallow(value, MAX_DEPTH):
+        raise BadFileError("a text section is nested too deep")
+    return value
+
+
+def _shallow(value: Any, depth: int) -> bool:
+    """Whether `value` has at most `depth` floors."""
+    if not isinstance(value, (list, dict)):
+        return True
+    return depth > 0 and all(_shallow(v, depth - 1) for v in (value.values() if isinstance(value, dict) else value))

@@ -9,7 +9,7 @@ from typing import Any
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import VERSION
 from fdeg_codec.container.sections import Kind, unpack_text
-from fdeg_codec.errors import FdegError, RasterError
+from fdeg_codec.errors import BadFileError, FdegError, RasterError
 
 TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "rpcs", Kind.TAGS: "tags", Kind.BANDS: "band"}
 
@@ -41,15 +41,22 @@ def _table(reader: Reader) -> dict[str, Any]:
         "layers": unpack_text(reader.sections[Kind.LAYERS]) if Kind.LAYERS in reader.sections else [],
         "bytes": reader.size,
         "bpp": round(8 * reader.size / (h.height * h.width), 4),
-        "overhead": reader.overhead,
+        "overhead": reader.size - sum(reader.lengths),
     }
     if Kind.BOUND in reader.sections:
-        table["max_error"] = unpack_text(reader.sections[Kind.BOUND])["max_error"]
+        bound = unpack_text(reader.sections[Kind.BOUND])
+        table["max_error"] = bound.get("max_error") if isinstance(bound, dict) else None
     if Kind.TRANSFORM in reader.sections:
-        table["transform"] = struct.unpack("<6d", reader.sections[Kind.TRANSFORM])
+        table["transform"] = _transform(reader.sections[Kind.TRANSFORM])
     table |= {name: unpack_text(reader.sections[kind]) for kind, name in TEXTS.items() if kind in reader.sections}
     table["tiles"] = list(_tiles(reader))
     return table
+
+
+def _transform(data: bytes) -> tuple[float, ...]:
+    if len(data) != 48:
+        raise BadFileError("its transform cannot be read")
+    return struct.unpack("<6d", data)
 
 
 def _tiles(reader: Reader) -> Any:
@@ -60,5 +67,5 @@ def _tiles(reader: Reader) -> Any:
             "tile": number,
             "rows": [row * h.tile, min((row + 1) * h.tile, h.height)],
             "columns": [column * h.tile, min((column + 1) * h.tile, h.width)],
-            "bytes": reader.lengths[number * h.per_tile : (number + 1) * h.per_tile],
+            "bytes": reader.lengths[number * h.per_tile : (number + 1) * h.per_tile].tolist(),
         }

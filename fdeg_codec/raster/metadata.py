@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,11 +18,19 @@ from rasterio.transform import Affine
 
 from fdeg_codec.container.sections import Kind, Sections, pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.raster import strict
 
 DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
 XML_NAMESPACES = "xml:"  # rasterio reads them and cannot write them
 UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
+OF_BANDS: dict[str, Callable[[Any], Any]] = {
+    "colours": strict.colour,
+    "descriptions": strict.optional_text,
+    "units": strict.optional_text,
+    "scales": strict.number,
+    "offsets": strict.number,
+}
 PLAIN_COLOURS = (["gray"], ["red", "green", "blue"])
 
 
@@ -93,31 +102,39 @@ def from_sections(sections: Sections, bands: int) -> Metadata:
     """The metadata of a file; what contradicts itself is a damaged file."""
     try:
         return _from_sections(sections, bands)
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error, CRSError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, struct.error, CRSError) as error:
         raise BadFileError("its metadata cannot be read") from error
 
 
 def _from_sections(sections: Sections, bands: int) -> Metadata:
     m = Metadata(colours=_plain_colours(bands))
     if Kind.CRS in sections:
-        m.crs = CRS.from_user_input(unpack_text(sections[Kind.CRS]))
+        m.crs = strict.crs(unpack_text(sections[Kind.CRS]))
     if Kind.TRANSFORM in sections:
         m.transform = Affine(*struct.unpack("<6d", sections[Kind.TRANSFORM]))
     if Kind.GCPS in sections:
         table = unpack_text(sections[Kind.GCPS])
-        m.gcps = [GroundControlPoint(*point) for point in table["points"]]
-        m.gcps_crs = CRS.from_user_input(table["crs"]) if table["crs"] else None
+        m.gcps = [strict.point(point) for point in table["points"]]
+        m.gcps_crs = strict.crs(table["crs"]) if table["crs"] else None
     if Kind.RPCS in sections:
-        m.rpcs = RPC.from_gdal(unpack_text(sections[Kind.RPCS]))
+        m.rpcs = RPC.from_gdal(strict.texts(unpack_text(sections[Kind.RPCS])))
     if Kind.TAGS in sections:
         table = unpack_text(sections[Kind.TAGS])
-        m.tags, *m.band_tags = [{n: _texts(t) for n, t in tags.items()} for tags in (table["tags"], *table["bands"])]
+        m.tags, *m.band_tags = [_writable(tags) for tags in (table["tags"], *table["bands"])]
+        if len(m.band_tags) not in (0, bands):
+            raise ValueError("tags of other bands")
     for name, values in unpack_text(sections[Kind.BANDS]).items() if Kind.BANDS in sections else ():
-        if name in ("colours", "descriptions", "units", "scales", "offsets") and len(values) == bands:
-            setattr(m, name, values)
-    for colour in m.colours:
-        ColorInterp[colour]
+        if name in OF_BANDS and len(values) == bands:
+            setattr(m, name, [OF_BANDS[name](value) for value in values])
     return m
+
+
+def _writable(tags: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Tags by namespace, as `_tags` finds them."""
+    known = {strict.text(namespace): strict.texts(t) for namespace, t in tags.items()}
+    if any(UNWRITABLE_TAGS & t.keys() for t in known.values()):
+        raise ValueError("tags that no encoder writes")
+    return known
 
 
 def apply(m: Metadata, target: Any) -> None:
@@ -185,10 +202,6 @@ def _crs_text(crs: CRS) -> str:
     code = crs.to_epsg()
     with rasterio.Env():
         return f"EPSG:{code}" if code and CRS.from_epsg(code).wkt == crs.wkt else str(crs.wkt)
-
-
-def _texts(tags: dict[str, str]) -> dict[str, str]:
-    return {k: str(v) for k, v in tags.items()}
 
 
 def _lasting(tags: dict[str, str]) -> dict[str, str]:

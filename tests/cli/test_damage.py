@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from fdeg_codec.container.file import Reader
 from tests.cli.conftest import Run
 from tests.raster.rasters import Samples
 
@@ -70,3 +72,41 @@ def test_bytes_at_the_end_and_zeros_inside(fdeg: Run, file: Path, right: Samples
 def test_a_transfer_in_text_mode_is_named(fdeg: Run, file: Path, encoded: bytes) -> None:
     file.write_bytes(encoded.replace(b"\r\n", b"\n"))
     assert fdeg("info", file).is_one_line(1, "text mode")
+
+
+def test_salvage_lists_what_is_lost_and_says_so_by_its_exit_code(fdeg: Run, file: Path, right: Samples, encoded: bytes) -> None:
+    target = file.with_name("x.tif")
+    with file.open("rb") as stream:
+        reader = Reader(stream)
+    at = reader.overhead + 30
+    file.write_bytes(encoded[:at] + bytes(20) + encoded[at + 20 :])
+    assert fdeg("decode", file, target).code == 1
+    outcome = fdeg("decode", file, target, "--salvage")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert outcome.err.splitlines() == [
+        f"fdeg: {file}: lost: tile 0 (rows 0 to 63, columns 0 to 63), plane 0: its bytes are damaged (checksum)",
+        f"fdeg: {file}: beside what is lost, and a little different: tiles 1",
+    ]
+    assert (pixels(target)[:, :, :64] == 0).all()  # nodata
+    outcome = fdeg("decode", file, target, "--salvage", "--overwrite", "--json")
+    assert outcome.code == 3
+    report = json.loads(outcome.out)
+    assert [(loss["tile"], loss["rows"], loss["columns"]) for loss in report["lost"]] == [(0, [0, 64], [0, 64])]
+    assert (report["beside"], report["mended"]) == ([1], [])
+
+
+def test_salvage_of_a_flipped_bit_loses_nothing(fdeg: Run, file: Path, right: Samples, encoded: bytes) -> None:
+    damaged = bytearray(encoded)
+    damaged[len(encoded) // 2] ^= 4
+    file.write_bytes(damaged)
+    outcome = fdeg("decode", file, file.with_name("x.tif"), "--salvage")
+    assert outcome.code == 0
+    assert "a flipped bit was put right" in outcome.err
+    np.testing.assert_array_equal(pixels(file.with_name("x.tif")), right)
+
+
+def test_more_pixels_than_asked_for(fdeg: Run, file: Path) -> None:
+    outcome = fdeg("decode", file, file.with_name("x.tif"), "--max-pixels", "7000")
+    assert outcome.is_one_line(1, str(file), "120 x 64", "--max-pixels")
+    assert fdeg("verify", file, "--max-pixels", "7000").is_one_line(1, str(file), "--max-pixels")
+    assert fdeg("decode", file, file.with_name("x.tif"), "--max-pixels", "7680").code == 0

@@ -45,7 +45,8 @@ def read(path: Path) -> File:
     count = len(shapes) * (h["planes"] * (1 + h["flags"]) + h["layers"])
     index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
     ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
-    assert ends[-1] == len(data)
+    several = len(shapes) > 1
+    assert data[ends[-1] :] == (data[at - 4 * count - 4 : at] + data[45 : at - 4 * count - 4] + data[:45] if several else b"")
     entries = iter([body(data[a:b], number) for number, (a, b) in enumerate(pairwise(ends))])
     planes: list[list[Plane | None]] = []
     layers: list[list[list[bytes]]] = []
@@ -81,6 +82,8 @@ def read_header(data: bytes) -> dict[str, Any]:
     assert header["version"] == 1
     assert header["flags"] in (0, 1)
     sealed(data[:45])
+    tile = header["tile"]
+    assert header["bands"] * min(tile, header["height"]) * min(tile, header["width"]) <= 2**27
     header["type"] = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}[header["type"]]
     return header
 
@@ -144,7 +147,7 @@ def section(name: str, data: bytes) -> Any:
     if name == "order":
         return struct.unpack(f"<{len(data) // 2}H", data)
     text = {0: bytes, 1: inflate}[data[0]](data[1:])
-    assert len(text) <= 2**24
+    assert len(text) <= 2**22
     return json.loads(text)
 
 

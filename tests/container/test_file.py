@@ -64,13 +64,25 @@ def test_entries_come_back_in_any_order() -> None:
     assert reader.sections == SECTIONS
     for number, entry in reversed(list(enumerate(entries()))):
         assert reader.entry(*divmod(number, 2)) == entry
-    assert reader.overhead == len(written()) - sum(map(len, all_stored()))
+    before = written()[: reader.overhead]
+    assert written() == before + b"".join(all_stored()) + before[-36:] + before[SIZE:-36] + before[:SIZE]
 
 
 def test_without_sections_the_index_follows_the_header() -> None:
     data = written(sections={})
     lengths = struct.pack("<8I", *map(len, all_stored()))
-    assert data[SIZE:] == lengths + struct.pack("<I", zlib.crc32(lengths)) + b"".join(all_stored())
+    index = lengths + struct.pack("<I", zlib.crc32(lengths))
+    assert data[SIZE:] == index + b"".join(all_stored()) + index + data[:SIZE]
+
+
+def test_a_picture_of_one_tile_has_no_copy() -> None:
+    stream = io.BytesIO()
+    writer = Writer(stream, replace(HEADER, height=64, width=64), SECTIONS)
+    writer.add(b"plane")
+    writer.add(b"")
+    writer.finish()
+    assert stream.getvalue().endswith(b"plane")
+    Reader(stream)
 
 
 @pytest.mark.parametrize("number", [0, 1, 7])
@@ -81,14 +93,15 @@ def test_only_entries_of_two_bytes_or_more_have_a_checksum(number: int) -> None:
         for k in range(8):
             writer.add(entry if k == number else b"")
         writer.finish()
-        assert stream.getvalue()[SIZE + 36 :] == stored(entry, number)
+        assert stream.getvalue()[SIZE + 36 : -SIZE - 36] == stored(entry, number)
         assert Reader(stream).entry(*divmod(number, 2)) == entry
 
 
 def joined(parts: list[bytes]) -> bytes:
     """A file of entries as they are to lie in it."""
     lengths = struct.pack("<8I", *map(len, parts))
-    return HEADER.pack() + lengths + struct.pack("<I", zlib.crc32(lengths)) + b"".join(parts)
+    index = lengths + struct.pack("<I", zlib.crc32(lengths))
+    return HEADER.pack() + index + b"".join(parts) + index + HEADER.pack()
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(range(8), 2)))
@@ -142,7 +155,7 @@ def test_bytes_after_the_end_are_refused(extra: bytes) -> None:
 
 
 def test_a_small_file_that_claims_a_huge_picture_is_refused_at_once() -> None:
-    huge = replace(HEADER, height=2**31 - 1, width=2**31 - 1, bands=65535, planes=21845, layers=65535)
+    huge = replace(HEADER, height=2**31 - 1, width=2**31 - 1, layers=65535)
     with pytest.raises(BadFileError, match="cut off"):
         Reader(io.BytesIO(huge.pack() + bytes(1000)))
     long = replace(HEADER, sections_length=2**32 - 1)
@@ -161,7 +174,7 @@ def test_an_index_that_reaches_beyond_the_file_is_refused() -> None:
 def test_a_file_that_shrinks_while_it_is_read_is_noticed() -> None:
     stream = io.BytesIO(written())
     reader = Reader(stream)
-    stream.truncate(len(written()) - 1)
+    stream.truncate(reader.overhead + sum(reader.lengths) - 1)
     with pytest.raises(BadFileError, match="cut off"):
         reader.entry(3, 1)
 

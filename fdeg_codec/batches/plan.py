@@ -1,0 +1,55 @@
+"""Which scenes a batch is about, what becomes of each, and in which order: the largest first, lest one be left for the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from fdeg_codec.errors import FdegError, UsageError
+
+Shard = tuple[int, int]  # the i-th of n, from 1
+
+
+class Job(NamedTuple):
+    """A scene and what it becomes, both named relative to their folders."""
+
+    source: Path
+    target: Path
+    problem: str = ""  # why it cannot be done, if it cannot
+
+
+def plan(folder: Path, ending: str, endings: tuple[str, ...], glob: str | None = None, shard: Shard = (1, 1)) -> list[Job]:
+    """The scenes in `folder`: those that match `glob`, or have one of `endings`; of these, dealt like cards, a shard's."""
+    if not folder.is_dir():
+        raise FdegError(f"{folder}: is no folder")
+    part, parts = shard
+    if not 1 <= part <= parts:
+        raise UsageError(f"--shard {part}/{parts}: the first number is at least 1 and at most the second")
+    sizes = {path.relative_to(folder): path.stat().st_size for path in _files(folder, endings, glob)}
+    if not sizes:
+        raise FdegError(f"{folder}: holds nothing like {glob or ', '.join(f'*{e}' for e in endings)}")
+    jobs = _targets(sorted(sizes, key=lambda name: (-sizes[name], name)), ending)
+    return jobs[part - 1 :: parts]
+
+
+def _files(folder: Path, endings: tuple[str, ...], glob: str | None) -> list[Path]:
+    """All that match. Hidden files and folders are nobody's scenes: unfinished output lies in some."""
+    try:
+        found = list(folder.glob("**/*" if glob is None else glob))
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"--glob {glob}: {error}") from error
+    visible = (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return [p for p in visible if (glob or p.suffix.lower() in endings) and p.is_file()]
+
+
+def _targets(sources: list[Path], ending: str) -> list[Job]:
+    """What the sources become; those that would become the same are refused, all of them."""
+    by_target: dict[Path, list[Path]] = {}
+    for source in sources:
+        by_target.setdefault(source.with_suffix(ending), []).append(source)
+    return [Job(s, s.with_suffix(ending), _clash(s, by_target[s.with_suffix(ending)])) for s in sources]
+
+
+def _clash(source: Path, together: list[Path]) -> str:
+    others = " and ".join(str(s) for s in sorted(together) if s != source)
+    return f"{source}: {others} would become the same file; rename one, or choose by --glob" if others else ""

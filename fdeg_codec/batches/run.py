@@ -1,0 +1,119 @@
+"""A batch: what is left to do is done side by side, and nothing that fails stops the rest."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+from fdeg_codec.batches import threads
+from fdeg_codec.batches.plan import Job, Shard, plan
+from fdeg_codec.batches.record import Record
+from fdeg_codec.batches.work import Outcome, Result, Task
+from fdeg_codec.codec.encode import check
+from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.sink import DRIVERS
+from fdeg_codec.weights import DEFAULT_MODEL, by_name
+
+Format = Literal["tif", "png", "jp2", "webp"]
+
+ENDING = ".fdg"
+
+
+def batch(
+    source: Path | str,
+    target: Path | str,
+    *,
+    glob: str | None = None,
+    jobs: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    shard: Shard = (1, 1),
+    report: Path | str | None = None,
+    decode: bool = False,
+    format: Format = "tif",  # noqa: A002
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[Outcome], None] | None = None,
+    **words: Any,
+) -> list[Outcome]:
+    """Encode, or decode, all scenes of a folder and its subfolders into another; `words` are those of `encode` or `decode`.
+
+    A scene that fails does not stop the rest: it is an `Outcome` that says why. `tell` is called with each as it comes.
+    """
+    if jobs is not None and (jobs < 1 or scheduler):
+        raise UsageError("--jobs excludes --scheduler: the cluster decides" if scheduler else f"--jobs {jobs}: at least 1")
+    if report and not Path(report).parent.is_dir():
+        raise FdegError(f"{report}: there is no folder {Path(report).parent}")
+    source, target = Path(source), Path(target)
+    task = Task(source.absolute(), target.absolute(), decode, words)
+    task.check()
+    if not decode:
+        check(**words)
+    endings = (ENDING,) if decode else tuple(DRIVERS)
+    planned = plan(source, f".{format}" if decode else ENDING, endings, glob, shard)
+    record = Record(source, target, _identity(task), shard)
+    outcomes = []
+    with closing(_outcomes(task, planned, record, resume, overwrite, jobs, scheduler)) as coming:
+        for outcome in coming:
+            outcomes.append(outcome)
+            if tell:
+                tell(outcome)
+            if progress:
+                progress(len(outcomes), len(planned))
+    outcomes.sort(key=lambda outcome: outcome.source)
+    if report:
+        _write(Path(report), outcomes)
+    return outcomes
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    """What an output depends on besides its source: the words, without where it was computed, and the weights."""
+    words = {k: v for k, v in task.words.items() if k not in ("device", "model")}
+    model = {} if task.decode else {"model": by_name(task.words.get("model", DEFAULT_MODEL)).fingerprint.hex()}
+    return words | model | {"decode": task.decode}
+
+
+def _outcomes(
+    task: Task, planned: list[Job], record: Record, resume: bool, overwrite: bool, jobs: int | None, scheduler: str | None
+) -> Generator[Outcome]:
+    """What stands before any work, then what the work gives, as it comes."""
+    left = []
+    for job in planned:
+        known = record.done(job) if resume else None
+        there = (task.target / job.target).exists() and not overwrite and not (resume and record.owns(job))
+        if known is not None:
+            yield Outcome.of(job, "kept", details=known)
+        elif job.problem or there:
+            hint = "--overwrite replaces it" if resume else "--resume keeps what is done, --overwrite replaces it"
+            yield Outcome.of(job, "failed", error=job.problem or f"{task.target / job.target}: exists already ({hint})")
+        else:
+            left.append(job)
+    record.begin(left)
+    for job, result in _results(task, left, jobs, scheduler):
+        if isinstance(result, str):
+            yield Outcome.of(job, "failed", error=result)
+        else:
+            record.add(job, *result)
+            yield Outcome.of(job, "made", details=result.details)
+
+
+def _results(task: Task, left: list[Job], jobs: int | None, scheduler: str | None) -> Iterator[tuple[Job, Result | str]]:
+    if scheduler is None:
+        return threads.run(task, left, jobs)
+    from fdeg_codec.batches import cluster
+
+    return cluster.run(task, left, scheduler)
+
+
+def _write(path: Path, outcomes: list[Outcome]) -> None:
+    """The report, in place of an earlier one."""
+    rows = [outcome.as_dict() for outcome in outcomes]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with replacing(path, overwrite=True) as draft, draft.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,101 @@
+"""One scene of a batch, wherever it is worked on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from fdeg_codec import api
+from fdeg_codec.batches.plan import Job
+from fdeg_codec.batches.record import Stamp, stamp
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.container.header import SIZE, unpack
+from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.weights import DEFAULT_MODEL
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a scene: made now, kept from an earlier batch, or failed."""
+
+    source: str
+    target: str
+    status: Literal["made", "kept", "failed"]
+    error: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job, status: Literal["made", "kept", "failed"], **more: Any) -> Outcome:
+        return cls(str(job.source), str(job.target), status, **more)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "target": self.target, "status": self.status, "error": self.error} | self.details
+
+
+class Result(NamedTuple):
+    """What a scene was made from, and what to report of it."""
+
+    source: Stamp
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done with each scene: encode, or decode, with these words."""
+
+    source: Path
+    target: Path
+    decode: bool
+    words: dict[str, Any]
+
+    def check(self) -> None:
+        """Refuse words that encode, or decode, does not know."""
+        known = inspect.signature(api.decode if self.decode else api.encode).parameters.keys() - {"overwrite", "progress"}
+        for word in self.words.keys() - known:
+            name = word.rstrip("_").replace("_", "-")
+            raise UsageError(f"--{name} does not go with --decode" if self.decode else f"{word}: encode has no such word")
+
+    def load(self, first: Job) -> None:
+        """Load the weights ahead of all scenes: those of the words or, to decode, those that the first file names."""
+        device, precision = self.words.get("device", "auto"), self.words.get("precision", "auto")
+        if not self.decode:
+            load_engine(self.words.get("model", DEFAULT_MODEL), device, precision)
+            return
+        with suppress(FdegError, OSError), (self.source / first.source).open("rb") as stream:  # else it will say so itself
+            load_engine(unpack(stream.read(SIZE)).fingerprint, device, precision)
+
+    def perform(self, job: Job, progress: Progress | None = None) -> Result:
+        """Make a scene's target, whatever was there."""
+        source, target = self.source / job.source, self.target / job.target
+        try:
+            before = stamp(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FdegError(f"{error.filename}: {error.strerror}") from error
+        if self.decode:
+            details = self._decode(source, target, progress)
+        else:
+            report = api.encode(source, target, overwrite=True, progress=progress, **self.words)
+            details = {k: v for k, v in report.as_dict().items() if k not in ("source", "target")}
+        return Result(before, details)
+
+    def _decode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
+        api.decode(source, target, overwrite=True, progress=progress, **self.words)
+        with api.open(source) as scene:
+            bands, height, width = scene.shape
+        return {"width": width, "height": height, "bands": bands, "bytes": target.stat().st_size}
+
+
+def problem(error: BaseException) -> str:
+    """What went wrong with a scene, in one line."""
+    if isinstance(error, FdegError):
+        return str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+        return "not enough memory; fewer scenes at once, or a smaller --tile, need less"
+    return f"{type(error).__name__}: {error}".splitlines()[0]

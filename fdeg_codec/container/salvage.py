@@ -1,0 +1,92 @@
+"""What is left of a damaged file. A single flipped bit is put right; beyond that each part is taken where it is whole.
+
+Header, sections and index are there twice in files of several tiles, from the start and from the end; an entry is looked
+for at its distance from either, as bytes may be missing in between.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from array import array
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar
+
+from fdeg_codec.container.file import BARE, Reader, copy_of, starts_of, unpack_index
+from fdeg_codec.container.header import SIZE, unpack
+from fdeg_codec.container.mend import mend
+from fdeg_codec.container.sections import unpack_sections
+from fdeg_codec.errors import BadFileError, FdegError
+
+Part = TypeVar("Part")
+
+
+class Salvager(Reader):
+    """A reader that goes on where it can. `mended` says what was put right."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.size = stream.seek(0, io.SEEK_END)
+        self.mended: list[str] = []
+        self.header = self._either("header", unpack, SIZE, 0, self.size - SIZE)
+        sections, index = self.header.sections_length, 4 * self.header.entries + 4
+        ends = self.size - SIZE - sections
+        self.sections = self._either("sections", unpack_sections, sections, SIZE, ends)
+        self.lengths: array[int] = self._either("index", unpack_index, index, SIZE + sections, ends - index)
+        self._starts = starts_of(self.header, self.lengths)
+        copy = len(copy_of(self.header, bytes(sections), bytes(index)))
+        self._shift = self.size - copy - self._starts[-1]
+
+    def _either(self, name: str, unpack: Callable[[bytes], Part], length: int, *places: int) -> Part:
+        """A part as it is in one of two places, or in one of them but for a bit."""
+        found = [self._at(place, length) for place in places if 0 <= place <= self.size - length]
+        problem: FdegError | None = None
+        for k, data in enumerate([*found, *(_sealed(data) for data in found)]):
+            try:
+                part = unpack(data)
+            except FdegError as error:
+                problem = problem or error
+                continue
+            if k:
+                self.mended.append(f"{name}: " + ("a flipped bit was put right" if k >= len(found) else "read from its copy"))
+            return part
+        raise problem or BadFileError(f"cut off: {self.size} bytes do not hold its {name}")
+
+    def _at(self, place: int, length: int) -> bytes:
+        self._stream.seek(place)
+        return self._stream.read(length)
+
+    def entry(self, tile: int, k: int) -> bytes:
+        number = tile * self.header.per_tile + k
+        start = self._starts[number]
+        try:
+            return self._body(number, start)
+        except FdegError:
+            body = self._moved(number, start + self._shift) or self._mended(number, start)
+            if body is None:
+                raise
+            return body
+
+    def _moved(self, number: int, start: int) -> bytes | None:
+        """The body of an entry that is longer than a byte, if it lies here."""
+        try:
+            return self._body(number, start) if 0 < start < self.size and self.lengths[number] > BARE else None
+        except FdegError:
+            return None
+
+    def _mended(self, number: int, start: int) -> bytes | None:
+        """The body of an entry but for a flipped bit."""
+        data = self._at(start, self.lengths[number])
+        body = mend(data[4:], data[:4], number) if len(data) > 4 + BARE else None
+        if body is not None:
+            note = f"tile {number // self.header.per_tile}: a flipped bit was put right"
+            self.mended += [] if note in self.mended else [note]
+        return body
+
+
+def _sealed(data: bytes) -> bytes:
+    """A part that ends in its CRC, but for a flipped bit."""
+    body = mend(data[:-4], data[-4:]) if len(data) > 4 else None
+    if body is None:
+        return data
+    return body + zlib.crc32(body).to_bytes(4, "little")

@@ -1,0 +1,120 @@
+"""Rasters as evaluation sees them: samples without alpha, and which of them count. An .fdg file reads like any other."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from fdeg_codec.errors import RasterError
+from fdeg_codec.scene import Scene
+
+BLOCK = 1024  # what is read at a time
+CACHE_BYTES = 128 << 20
+
+Samples = NDArray[Any]
+Valid = NDArray[np.bool_]
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels."""
+
+    column: int
+    row: int
+    width: int
+    height: int
+
+
+class View(Protocol):
+    """An open raster without its alpha bands. `names` are what its bands are called, "" where they are not."""
+
+    path: Path
+    dtype: str
+    names: list[str]
+    shape: tuple[int, int, int]
+
+    def read(self, box: Box) -> tuple[Samples, Valid]:
+        """Samples and their validity (band, row, column)."""
+
+
+class _Raster:
+    def __init__(self, path: Path, data: Any) -> None:
+        self.path, self._data = path, data
+        self._bands = [b + 1 for b, c in enumerate(data.colorinterp) if c is not ColorInterp.alpha]
+        if not self._bands:
+            raise RasterError(f"{path}: holds no band besides transparency")
+        self.dtype: str = data.dtypes[self._bands[0] - 1]
+        self.names = [_name(data.descriptions[b - 1], data.colorinterp[b - 1].name) for b in self._bands]
+        self.shape = (len(self._bands), data.height, data.width)
+
+    def read(self, box: Box) -> tuple[Samples, Valid]:
+        window = Window(*box)
+        samples = self._data.read(self._bands, window=window)
+        valid = self._data.read_masks(self._bands, window=window) > 0
+        return samples, valid & np.isfinite(samples)
+
+
+class _Fdg:
+    def __init__(self, path: Path, scene: Scene) -> None:
+        self.path, self._scene = path, scene
+        bands, colours = range(scene.shape[0]), scene.metadata.colours
+        self._bands = [b for b in bands if colours[b] != "alpha"]
+        self._alpha = [b for b in bands if colours[b] == "alpha"]
+        self.dtype = scene.dtype
+        described = scene.metadata.descriptions or [None] * len(bands)
+        self.names = [_name(described[b], colours[b]) for b in self._bands]
+        self.shape = (len(self._bands), *scene.shape[1:])
+
+    def read(self, box: Box) -> tuple[Samples, Valid]:
+        samples, mask = self._scene.read_masked((*box,))
+        valid = np.ones(samples.shape, bool) if self._scene.nodata is None else samples != self._scene.nodata
+        if mask is not None:
+            valid &= mask > 0
+        for b in self._alpha:
+            valid &= samples[b] > 0
+        return samples[self._bands], valid[self._bands]
+
+
+@contextmanager
+def view(path: Path | str) -> Iterator[View]:
+    """A raster or an .fdg file, open."""
+    path = Path(path)
+    if not path.exists():
+        raise RasterError(f"{path}: no such file")
+    if path.suffix.lower() == ".fdg":
+        with Scene(path) as scene:
+            yield _Fdg(path, scene)
+        return
+    try:
+        with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as data:
+                yield _Raster(path, data)
+    except RasterioError as error:
+        raise RasterError(f"{path}: cannot be read ({str(error.__cause__ or error).splitlines()[0]})") from error
+
+
+def boxes(height: int, width: int) -> list[Box]:
+    """The picture in blocks of nearly equal size, none a sliver."""
+    rows, columns = (_spans(n) for n in (height, width))
+    return [Box(left, top, right - left, bottom - top) for top, bottom in rows for left, right in columns]
+
+
+def _spans(size: int) -> list[tuple[int, int]]:
+    count = -(-size // BLOCK)
+    edges = [size * k // count for k in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def _name(description: str | None, colour: str) -> str:
+    return (description or (colour if colour not in ("undefined", "") else "")).lower()

@@ -1,0 +1,49 @@
+"""Values from a file's metadata, which a stranger may have written: what they must be, or a ValueError."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+
+
+def text(value: Any) -> str:
+    """A string that other programs can hold."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("no text")
+    value.encode()  # refuses half of a surrogate pair
+    return value
+
+
+def number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError("no number")
+    return float(value)
+
+
+def optional_text(value: Any) -> str | None:
+    return None if value is None else text(value)
+
+
+def colour(value: Any) -> str:
+    return ColorInterp[text(value)].name
+
+
+def crs(value: Any) -> CRS:
+    """From "EPSG:n" or WKT, and from nothing else that PROJ would understand, such as the name of a file."""
+    code = re.fullmatch(r"EPSG:(\d{1,7})", text(value))
+    return CRS.from_epsg(int(code[1])) if code else CRS.from_wkt(value)
+
+
+def point(value: Any) -> GroundControlPoint:
+    row, column, x, y, z, name, info = value
+    places = [number(v) for v in (row, column, x, y)]
+    return GroundControlPoint(*places, None if z is None else number(z), optional_text(name), optional_text(info))
+
+
+def texts(value: Any) -> dict[str, str]:
+    """An object of texts, whose names are texts."""
+    return {text(k): text(v) for k, v in value.items()}

@@ -1,0 +1,211 @@
+"""Batches in this process: the same files as one by one, whatever fails; a second run does what is left."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+import fdeg_codec
+from fdeg_codec import api
+from fdeg_codec.batches.record import FOLDER
+from fdeg_codec.batches.work import Outcome
+from fdeg_codec.codec.engine import Engine, load_engine
+from fdeg_codec.errors import FdegError, ModelError, UsageError
+from tests.batches.conftest import NAMES, files
+from tests.raster.rasters import samples, write
+
+TARGETS = ["a.fdg", "b.fdg", "sub/c.fdg", "sub/deep/d.fdg"]
+
+
+def statuses(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.target: outcome.status for outcome in outcomes}
+
+
+@pytest.fixture
+def run(folder: Path) -> Callable[..., dict[str, str]]:
+    """Encode the folder with the tiny model."""
+
+    def run(**choices: Any) -> dict[str, str]:
+        return statuses(fdeg_codec.batch(folder, folder.parent / "out", **{"model": "tiny", "tile": 64} | choices))
+
+    return run
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_batch_makes_what_single_calls_make(folder: Path, tmp_path: Path, jobs: int) -> None:
+    outcomes = fdeg_codec.batch(folder, tmp_path / "out", model="tiny", quality=2, jobs=jobs)
+    made = files(tmp_path / "out")
+    assert sorted(made) == TARGETS == [outcome.target for outcome in outcomes]
+    for name, target in zip(NAMES, TARGETS, strict=True):
+        report = fdeg_codec.encode(folder / name, tmp_path / "single.fdg", model="tiny", quality=2, overwrite=True)
+        assert made[target] == (tmp_path / "single.fdg").read_bytes()
+        assert outcomes[TARGETS.index(target)].details["bytes"] == report.bytes
+    fdeg_codec.batch(tmp_path / "out", tmp_path / "back", decode=True, format="png", jobs=jobs)
+    for name in TARGETS:
+        with fdeg_codec.open(tmp_path / "out" / name) as scene:
+            back = (tmp_path / "back" / name).with_suffix(".png")
+            with rasterio.open(back) as decoded:
+                np.testing.assert_array_equal(decoded.read(), scene.read())
+
+
+def test_the_model_is_loaded_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[None] = []
+    start = Engine.__init__
+    monkeypatch.setattr(Engine, "__init__", lambda *words: loaded.append(None) or start(*words))
+    load_engine.cache_clear()
+    fdeg_codec.batch(folder, tmp_path / "out", model="tiny", jobs=4)
+    assert len(loaded) == 1
+    load_engine.cache_clear()
+    fdeg_codec.batch(tmp_path / "out", tmp_path / "back", decode=True, jobs=4)
+    assert len(loaded) == 2
+
+
+def test_what_fails_is_told_and_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
+    (folder / "bad.tif").write_text("hello")
+    write(folder / "sub" / "a.tif", samples(3))
+    write(folder / "sub" / "a.png", samples(3), driver="PNG")
+    told: list[Outcome] = []
+    seen: list[tuple[int, int]] = []
+    outcomes = fdeg_codec.batch(
+        folder, tmp_path / "out", model="tiny", tell=told.append, progress=lambda *n: seen.append(n), report=tmp_path / "r.csv"
+    )
+    assert seen == [(k + 1, 7) for k in range(7)]
+    assert {o.source for o in told} == {o.source for o in outcomes}
+    errors = {o.source: o.error for o in outcomes if o.status == "failed"}
+    assert errors.keys() == {"bad.tif", "sub/a.tif", "sub/a.png"}
+    assert "not a raster" in errors["bad.tif"]
+    assert "sub/a.png" in errors["sub/a.tif"]
+    assert sorted(files(tmp_path / "out")) == TARGETS
+    with (tmp_path / "r.csv").open() as stream:
+        rows = {row["source"]: row for row in csv.DictReader(stream)}
+    assert {name: row["error"] for name, row in rows.items() if row["status"] == "failed"} == errors
+    assert int(rows["a.tif"]["bytes"]) == (tmp_path / "out" / "a.fdg").stat().st_size
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory"), KeyError("bug")])
+def test_whatever_goes_wrong_with_a_scene_is_one_line(
+    run: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    encode = api.encode
+
+    @functools.wraps(encode)
+    def fail(source: Path, *words: Any, **more: Any) -> Any:
+        if source.name == "a.tif":
+            raise error
+        return encode(source, *words, **more)
+
+    monkeypatch.setattr(api, "encode", fail)
+    told: list[Outcome] = []
+    assert run(tell=told.append) == dict.fromkeys(TARGETS, "made") | {"a.fdg": "failed"}
+    (message,) = (o.error for o in told if o.error)
+    assert message
+    assert "\n" not in message
+
+
+class TestResume:
+    """A second run does only what is missing or changed."""
+
+    @pytest.fixture(autouse=True)
+    def first(self, run: Callable[..., dict[str, str]]) -> None:
+        assert run() == dict.fromkeys(TARGETS, "made")
+
+    def test_nothing_is_left(self, run: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.fdg")}
+        assert run(resume=True) == dict.fromkeys(TARGETS, "kept")
+        assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.fdg")}
+
+    def test_what_is_kept_is_reported_as_when_it_was_made(self, folder: Path, tmp_path: Path) -> None:
+        again = fdeg_codec.batch(folder, tmp_path / "out", model="tiny", tile=64, resume=True)
+        assert [o.details["bytes"] for o in again] == [(tmp_path / "out" / t).stat().st_size for t in TARGETS]
+
+    def test_what_changed_is_made_again(self, run: Callable[..., dict[str, str]], folder: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        wanted = files(out)
+        (out / "a.fdg").unlink()
+        (out / "b.fdg").write_bytes(wanted["b.fdg"][:-1])
+        (out / "sub/c.fdg").write_bytes(bytes(len(wanted["sub/c.fdg"])))
+        assert run(resume=True) == {"a.fdg": "made", "b.fdg": "made", "sub/c.fdg": "made", "sub/deep/d.fdg": "kept"}
+        assert files(out) == wanted
+        write(folder / "a.tif", samples(3, height=41, width=50))
+        os.utime(folder / "b.TIF", ns=(1, 1))
+        write(folder / "e.tif", samples(1))
+        left = {"a.fdg": "made", "b.fdg": "made", "e.fdg": "made"}
+        assert run(resume=True) == dict.fromkeys(TARGETS, "kept") | left
+
+    @pytest.mark.parametrize("choice", [{"quality": 1}, {"tile": 128}, {"model": "tiny-none"}, {"precision": "float32"}])
+    def test_other_words_make_all_again(self, run: Callable[..., dict[str, str]], choice: dict[str, Any]) -> None:
+        assert run(resume=True, **choice) == dict.fromkeys(TARGETS, "made")
+        assert run(resume=True, **choice) == dict.fromkeys(TARGETS, "kept")
+        assert run(resume=True) == dict.fromkeys(TARGETS, "made")
+
+    def test_without_resume_nothing_is_replaced(self, run: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+        before = files(tmp_path / "out")
+        assert run() == run(quality=1) == dict.fromkeys(TARGETS, "failed")
+        assert files(tmp_path / "out") == before
+        assert run(quality=1, overwrite=True) == dict.fromkeys(TARGETS, "made")
+        assert files(tmp_path / "out") != before
+
+    def test_a_batch_that_was_killed_between_output_and_record(
+        self, run: Callable[..., dict[str, str]], tmp_path: Path
+    ) -> None:
+        (record,) = (tmp_path / "out" / FOLDER).iterdir()
+        text = record.read_text()
+        record.write_text(text[:-20])  # the last line is cut off
+        assert sorted(run(resume=True).values()) == ["kept", "kept", "kept", "made"]
+        assert sorted(run(resume=True).values()) == ["kept"] * 4
+
+    def test_a_stranger_is_not_replaced(self, run: Callable[..., dict[str, str]], folder: Path, tmp_path: Path) -> None:
+        write(folder / "e.tif", samples(1))
+        (tmp_path / "out" / "e.fdg").write_text("mine")
+        assert run(resume=True) == dict.fromkeys(TARGETS, "kept") | {"e.fdg": "failed"}
+        assert (tmp_path / "out" / "e.fdg").read_text() == "mine"
+        assert run(resume=True, overwrite=True) == dict.fromkeys(TARGETS, "kept") | {"e.fdg": "made"}
+
+    def test_shards_know_of_each_other(self, run: Callable[..., dict[str, str]]) -> None:
+        assert set(run(resume=True, quality=1, shard=(1, 2)).values()) == {"made"}
+        assert set(run(resume=True, quality=1, shard=(2, 2)).values()) == {"made"}
+        assert run(resume=True, quality=1) == dict.fromkeys(TARGETS, "kept")
+
+
+def test_an_interrupt_stops_what_runs_and_leaves_whole_files(folder: Path, tmp_path: Path) -> None:
+    def interrupt(_: Outcome) -> None:
+        raise KeyboardInterrupt
+
+    write(folder / "large.tif", samples(3, height=700, width=128))
+    write(folder / "larger.tif", samples(3, height=800, width=128))
+    with pytest.raises(KeyboardInterrupt):
+        fdeg_codec.batch(folder, tmp_path / "out", model="tiny", tile=64, jobs=3, tell=interrupt)
+    made = files(tmp_path / "out")
+    assert 1 <= len(made) < 6
+    assert not list((tmp_path / "out").rglob(".fdeg-*/*.fdg"))
+    outcomes = fdeg_codec.batch(folder, tmp_path / "out", model="tiny", tile=64, resume=True)
+    assert {o.status for o in outcomes} == {"made", "kept"}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"jobs": 0}, {"jobs": 1, "scheduler": "tcp://nowhere"}, {"shard": (0, 1)}, {"nonsense": 1}, {"lambda_": 1}, {"tile": 7}]
+    + [{"quality": 2, "lambda_": 300}, {"decode": True, "quality": 3}],
+)
+def test_bad_usage_is_found_before_anything_is_done(folder: Path, tmp_path: Path, choice: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        fdeg_codec.batch(folder, tmp_path / "out", **choice)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_must_be_there_is_looked_for_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nonesuch"):
+        fdeg_codec.batch(folder, tmp_path / "out", model="nonesuch")
+    with pytest.raises(FdegError, match="there is no folder"):
+        fdeg_codec.batch(folder, tmp_path / "out", report=tmp_path / "none" / "r.csv")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(FdegError, match="cannot be used for output"):
+        fdeg_codec.batch(folder, folder / "a.tif", model="tiny")

@@ -1,0 +1,102 @@
+"""What is left of a damaged file, down to the byte; what becomes of its pixels is in tests/codec/test_damage.py."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fdeg_codec.container.file import Reader
+from fdeg_codec.container.header import SIZE
+from fdeg_codec.container.mend import mend
+from fdeg_codec.container.salvage import Salvager
+from fdeg_codec.errors import BadFileError, FdegError
+from tests.container.test_file import HEADER, SECTIONS, entries, written
+
+
+@given(st.binary(min_size=1, max_size=3000), st.integers(0, 2**32 - 1), st.data())
+def test_any_flipped_bit_is_put_right(data: bytes, start: int, choice: st.DataObject) -> None:
+    sealed = bytearray(data + struct.pack("<I", zlib.crc32(data, start)))
+    bit = choice.draw(st.integers(0, 8 * len(sealed) - 1))
+    sealed[bit // 8] ^= 1 << bit % 8
+    assert mend(bytes(sealed[:-4]), bytes(sealed[-4:]), start) == data
+
+
+def test_what_is_more_than_a_bit_is_not_put_right() -> None:
+    rng = random.Random(0)
+    for _ in range(2000):
+        data = rng.randbytes(200)
+        assert mend(rng.randbytes(200), struct.pack("<I", zlib.crc32(data))) is None
+
+
+def left(data: bytes) -> tuple[list[bytes | None], list[str]]:
+    """What is left of the entries, and what was put right."""
+    salvager = Salvager(io.BytesIO(data))
+    assert salvager.header == Reader(io.BytesIO(written())).header
+    assert salvager.sections == SECTIONS
+    bodies: list[bytes | None] = []
+    for number in range(HEADER.entries):
+        try:
+            bodies.append(salvager.entry(*divmod(number, HEADER.per_tile)))
+        except BadFileError:
+            bodies.append(None)
+    return bodies, salvager.mended
+
+
+def test_a_whole_file_has_nothing_to_mend() -> None:
+    assert left(written()) == (entries(), [])
+
+
+def test_a_flipped_bit_costs_nothing_but_in_entries_without_a_checksum() -> None:
+    data = bytearray(written())
+    reader = Reader(io.BytesIO(data))
+    starts = [reader.overhead + sum(reader.lengths[:n]) for n in range(HEADER.entries)]
+    bare = {start for start, length in zip(starts, reader.lengths, strict=True) if length == 1}
+    for bit in random.Random(0).sample(range(8 * len(data)), 300):
+        if bit // 8 not in bare:
+            data[bit // 8] ^= 1 << bit % 8
+            assert left(bytes(data))[0] == entries()
+            data[bit // 8] ^= 1 << bit % 8
+
+
+def test_the_copy_at_the_end_stands_in_for_the_start() -> None:
+    data = written()
+    before = Reader(io.BytesIO(data)).overhead
+    for start, stop in [(0, SIZE), (SIZE, before), (0, before), (before - 20, before), (3, 5)]:
+        bodies, mended = left(data[:start] + bytes(stop - start) + data[stop:])
+        assert bodies == entries()
+        assert any("copy" in note for note in mended)
+
+
+def test_a_file_that_ends_too_soon_gives_what_precedes_its_end() -> None:
+    data = written()
+    reader = Reader(io.BytesIO(data))
+    ends = [reader.overhead + sum(reader.lengths[: n + 1]) for n in range(HEADER.entries)]
+    for length in range(reader.overhead, len(data)):
+        bodies, _ = left(data[:length])
+        assert bodies == [body if end <= length or not body else None for body, end in zip(entries(), ends, strict=True)]
+    for length in range(reader.overhead):
+        with pytest.raises(FdegError):
+            Salvager(io.BytesIO(data[:length]))
+
+
+@pytest.mark.parametrize("change", [1, 7, -1, -7])
+def test_bytes_missing_or_too_many_cost_only_the_entry_around_them(change: int) -> None:
+    data = written()
+    reader = Reader(io.BytesIO(data))
+    at = reader.overhead + 10  # in entry 0
+    moved = data[:at] + bytes(change) + data[at:] if change > 0 else data[: at + change] + data[at:]
+    bodies, _ = left(moved)
+    assert bodies[0] is None
+    assert [a == b for a, b in zip(bodies[1:], entries()[1:], strict=True)].count(False) <= 1  # one has no checksum
+
+
+def test_nothing_of_a_file_without_any_header() -> None:
+    data = written()
+    with pytest.raises(FdegError, match=r"not an \.fdg file"):
+        Salvager(io.BytesIO(bytes(SIZE) + data[SIZE:-SIZE] + bytes(SIZE)))

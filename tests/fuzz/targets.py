@@ -1,0 +1,118 @@
+"""What strangers' bytes reach. Each takes any bytes and lets nothing but FdegError happen, which it swallows."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.codec.decode import Decoder
+from fdeg_codec.codec.tile import decode_plane
+from fdeg_codec.container.file import Reader
+from fdeg_codec.container.summary import _table
+from fdeg_codec.entropy.tables import TOTAL
+from fdeg_codec.errors import FdegError
+from fdeg_codec.networks.context import Cells, passes
+from fdeg_codec.raster import masks, metadata
+from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.sink import Sink
+
+KINDS = ("none", "checkerboard", "serial")
+LATENT, HYPER = 2, 2
+MEMORY = Path("/dev/shm")  # where a file system in memory has its place
+SMALL = 1 << 16  # samples of a picture that is worth writing
+
+
+def container(data: bytes) -> None:
+    """All of a file but its planes' words and the network."""
+    with suppress(FdegError):
+        reader = Reader(io.BytesIO(data))
+        json.dumps(_table(reader))
+        described = metadata.from_sections(reader.sections, reader.header.bands)
+        decoder = Decoder(reader, None)  # type: ignore[arg-type]
+        nodata = next((v for v in decoder.nodata if v is not None), None)
+        h = reader.header
+        for tile in list(decoder._grid)[:64] if h.entries < 4096 else []:
+            layers = [decoder.layer(tile, k) for k in range(h.layers)]
+            samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
+            found = dict(zip(decoder.layers, layers, strict=True))
+            masks.restore(samples, found, {band: decoder.nodata[band] for band in decoder._order})
+            for k in range(h.planes):
+                reader.entry(tile.number, k)
+                decoder._is_hidden(tile)
+        if h.bands * h.height * h.width <= SMALL:
+            save(described, (h.bands, h.height, h.width), h.dtype, nodata)
+
+
+def save(described: metadata.Metadata, shape: tuple[int, int, int], dtype: str, nodata: float | None) -> None:
+    """The metadata in a GeoTIFF."""
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        replacing(Path(folder) / "x.tif", False) as draft,
+        Sink(draft, "GTiff", shape, dtype, nodata, metadata.within(described, 3, 5)) as sink,
+    ):
+        sink.write(np.zeros(shape, dtype), 0, 0, None)
+
+
+class Stub:
+    """A predictor without a network: grids of every kind, the same whenever they are asked for again."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self._kind, self._seed = kind, seed
+        self.latent = LATENT
+        self.z_rows = rows(seed)
+
+    def passes(self, height: int, width: int) -> tuple[Cells, ...]:
+        return passes(self._kind, height, width)  # type: ignore[arg-type]
+
+    def begin(self, z: NDArray[np.int32], height: int, width: int) -> None:
+        pass
+
+    def learn(self, cells: Cells, values: NDArray[np.int32]) -> None:
+        pass
+
+    def grid(self, cells: Cells) -> NDArray[np.float64]:
+        return grid(self._seed, len(cells[0]) * LATENT)
+
+
+@cache
+def rows(seed: int) -> NDArray[np.float64]:
+    """Frequencies of hyper-latents that sum to 2^22."""
+    shares = np.random.default_rng(seed).dirichlet(np.full(64, 10 ** (seed % 5 - 3.0)), HYPER)
+    table = np.floor(np.nan_to_num(shares) * (TOTAL - 64)) + 1
+    table[:, 31] += TOTAL - table.sum(1)
+    return table
+
+
+@cache
+def grid(seed: int, count: int) -> NDArray[np.float64]:
+    """A grid of real numbers, some of which lie as near to a boundary as exceptions do."""
+    rng = np.random.default_rng(seed)
+    spread = 10 ** rng.uniform(0, 4.5)
+    numbers = np.concatenate(
+        (rng.normal(0, spread, (3, count)), rng.uniform(0, 63 * rng.random() ** 2, (3, count)), rng.uniform(0, 32, (2, count)))
+    )
+    near = rng.random(numbers.shape) < 0.1 * (seed % 2)
+    numbers[near] = np.floor(numbers[near]) + 0.5 + 2.0**-22 * rng.uniform(-1.9, 1.9, near.sum())
+    limits = np.array([32767] * 3 + [63] * 3 + [64] * 2)[:, None]
+    return np.clip(numbers, np.where(limits == 32767, -limits, 0), limits)
+
+
+def entropy(data: bytes) -> None:
+    """The words of a plane: three bytes say the context, the size of the tile, and the grids; the rest is the body."""
+    if len(data) < 3:
+        return
+    height, width = data[1] % 5 + 1, data[1] // 5 % 5 + 1
+    predictor: Any = Stub(KINDS[data[0] % 3], data[2] % 32)
+    with suppress(FdegError):
+        decode_plane(predictor, data[3:], height, width)
+
+
+TARGETS = {"container": container, "entropy": entropy}
