@@ -18,10 +18,13 @@ COMMANDS = {
     "info": "Show what an .fdg file holds.",
     "verify": "Check every checksum and decode every tile's symbols.",
     "compare": "Measure how far a raster is from its original.",
+    "eval": "Rate-distortion curves beside other codecs.",
     "models": "List the installed models.",
     "train": "Train a network.",
     "export": "Turn a training checkpoint into an installable model.",
 }
+
+MODULES = {"eval": "evaluate"}  # where a command's name is not its module's
 
 
 class Lazy(click.Group):
@@ -33,7 +36,7 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"fdeg_codec.cli.{name}").command
+        command: click.Command = importlib.import_module(f"fdeg_codec.cli.{MODULES.get(name, name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
