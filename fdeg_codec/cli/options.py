@@ -47,6 +47,13 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
             "--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]"
         ),
         click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096."),
+        click.option(
+            "--effort",
+            type=click.IntRange(0, 9),
+            default=1,
+            show_default=True,
+            help="0 rounds; more spends time for fewer bits: 2 takes about 5 times as long, each further step up to twice.",
+        ),
         device,
         precision,
         click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64."),

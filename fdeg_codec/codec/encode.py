@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from fdeg_codec.codec import planes
+from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES, encode_picture
 from fdeg_codec.codec.engine import Engine, load_engine
-from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Grid, Tile, whole
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
@@ -69,8 +69,16 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     return float(lambda_)
 
 
-def check(quality: int | None = None, lambda_: float | None = None, tile: int = DEFAULT_TILE, **_: Any) -> float:
+def check(
+    quality: int | None = None,
+    lambda_: float | None = None,
+    effort: int = DEFAULT_EFFORT,
+    tile: int = DEFAULT_TILE,
+    **_: Any,
+) -> float:
     """The lambda that the words of `encode` ask for, once they make sense."""
+    if not 0 <= effort < len(PASSES):
+        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     return lambda_of(quality, lambda_)
@@ -83,6 +91,7 @@ def encode(
     model: str = DEFAULT_MODEL,
     quality: int | None = None,
     lambda_: float | None = None,
+    effort: int = DEFAULT_EFFORT,
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile: int = DEFAULT_TILE,
@@ -91,13 +100,13 @@ def encode(
 ) -> Report:
     """Compress a raster into an .fdg file."""
     source, target = Path(source), Path(target)
-    wanted = check(quality, lambda_, tile)
+    wanted = check(quality, lambda_, effort, tile)
     begin = time.monotonic()
     with Source(source) as raster, replacing(target, overwrite) as draft:
         engine = load_engine(model, device, precision)
         header, sections = describe(raster, engine, fixed_point(wanted), tile)
         with draft.open("wb") as stream:
-            write(raster, engine, header, sections, stream, progress)
+            write(raster, engine, header, sections, effort, stream, progress)
             size = stream.tell()
     return Report(
         source=str(source),
@@ -141,7 +150,13 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
 
 
 def write(
-    raster: Source, engine: Engine, header: Header, sections: Sections, stream: BinaryIO, progress: Progress | None
+    raster: Source,
+    engine: Engine,
+    header: Header,
+    sections: Sections,
+    effort: int,
+    stream: BinaryIO,
+    progress: Progress | None,
 ) -> None:
     """All bytes of the file."""
     writer = Writer(stream, header, sections)
@@ -149,7 +164,7 @@ def write(
     total = grid.down * grid.across
     ordered = planes.order(raster.coded, raster.metadata.colours)
     groups = planes.groups([raster.coded.index(b) for b in ordered])
-    jobs = (partial(encode_tile, engine, header.log2_lambda, groups, read_tile(raster, header, tile)) for tile in grid)
+    jobs = (partial(encode_tile, engine, header.log2_lambda, effort, groups, read_tile(raster, header, tile)) for tile in grid)
     with Workers(engine.device, total) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
@@ -176,13 +191,12 @@ def read_tile(raster: Source, header: Header, tile: Tile) -> Material:
     return Material(None if hidden else raster.unit(rows, columns), layers)
 
 
-def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], material: Material) -> list[bytes]:
+def encode_tile(engine: Engine, log2_lambda: int, effort: int, groups: list[list[int]], material: Material) -> list[bytes]:
     """The entries of a tile: its planes, then its layers."""
     entries = []
     for group in groups:
         if material.unit is None:
             entries.append(b"")
             continue
-        z, symbols = engine.quantise(engine.analyse(planes.spread(material.unit[group])), log2_lambda)
-        entries.append(encode_plane(engine.predictor(log2_lambda), z, symbols))
+        entries.append(encode_picture(engine, planes.spread(material.unit[group]), log2_lambda, effort))
     return entries + [masks.pack_layer(values) for values in material.layers]
