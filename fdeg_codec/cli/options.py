@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fdeg_codec.raster.drafts import draft_folder
 from fdeg_codec.weights import DEFAULT_MODEL
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -127,8 +128,8 @@ def read_from(name: str, suffix: str = "") -> Iterator[Path]:
     if name != STANDARD:
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory(prefix="fdeg-") as folder:
-        path = Path(folder) / f"standard-input{suffix}"
+    with draft_folder(Path(tempfile.gettempdir())) as folder:
+        path = folder / f"standard-input{suffix}"
         with path.open("wb") as spool:
             shutil.copyfileobj(sys.stdin.buffer, spool)
         yield path
@@ -140,8 +141,8 @@ def written_to(name: str, suffix: str) -> Iterator[Path]:
     if name != STANDARD:
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory(prefix="fdeg-") as folder:
-        path = Path(folder) / f"standard-output{suffix}"
+    with draft_folder(Path(tempfile.gettempdir())) as folder:
+        path = folder / f"standard-output{suffix}"
         yield path
         with path.open("rb") as spool:
             shutil.copyfileobj(spool, sys.stdout.buffer)
