@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.damage import Damage, Loss
 from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_layer, shrink_span
 from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
 from fdeg_codec.codec.workers import Workers, failed, finished
@@ -27,16 +28,38 @@ from fdeg_codec.raster.masks import Layer, Layer8
 
 Integers = NDArray[np.int32]
 Samples = NDArray[Any]
+Layers = dict[Layer, Layer8]
+
+
+class View(NamedTuple):
+    """How a window is looked at."""
+
+    scale: int
+    planes: list[int]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Decoded pixels (band, row, column) of one tile within a window, at `row` and `column` of the picture."""
+    """Decoded pixels (band, row, column) of one tile within a window, at `row` and `column` of the (smaller) picture."""
 
-    samples: Samples
-    mask: Layer8 | None
+    samples: Samples  # all bands; those that were not asked for mean nothing
+    layers: Layers
     row: int
     column: int
+
+    @property
+    def mask(self) -> Layer8 | None:
+        """The dataset's mask."""
+        return self.layers.get(Layer("mask", None))
+
+    def valid(self, band: int) -> NDArray[np.bool_]:
+        """Which pixels of a band are neither nodata nor masked nor wholly transparent."""
+        valid = np.ones(self.samples.shape[1:], bool)
+        if Layer("alpha", band) not in self.layers:
+            for layer, values in self.layers.items():
+                if layer.kind != "nodata" or layer.band in (None, band):
+                    valid &= values > 0
+        return valid
 
 
 class Decoder:
@@ -62,14 +85,18 @@ class Decoder:
         self._grid = Grid(h.height, h.width, h.tile)
         self._known: dict[tuple[int, int], Future[Integers | None]] = {}
 
-    def pieces(self, rows: Span, columns: Span) -> Iterator[Piece]:
-        """The tiles that a window touches, in rows, cut to it."""
+    def pieces(self, rows: Span, columns: Span, scale: int = 1, bands: list[int] | None = None) -> Iterator[Piece]:
+        """The tiles that a window touches, in rows, cut to it, and shrunk `scale` times; `bands` are all that matter."""
+        groups = enumerate(planes.groups(self._order))
+        view = View(scale, [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)])
         tiles = self._grid.touching(rows, columns)
+        wanted = [shrink_span(span, scale) for span in (rows, columns)]
         with self._undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
-            for tile, (samples, mask) in zip(tiles, workers.in_order(self._jobs(tiles, workers)), strict=True):
-                cut = [_cut(core, span) for core, span in zip((tile.rows, tile.columns), (rows, columns), strict=True)]
-                row, column = max(tile.rows.start, rows.start), max(tile.columns.start, columns.start)
-                yield Piece(samples[:, *cut], None if mask is None else mask[*cut], row, column)
+            for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
+                cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
+                cut = [_cut(core, span) for core, span in zip(cores, wanted, strict=True)]
+                row, column = (max(core.start, span.start) for core, span in zip(cores, wanted, strict=True))
+                yield Piece(samples[:, *cut], {y: values[*cut] for y, values in layers.items()}, row, column)
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:
@@ -80,20 +107,20 @@ class Decoder:
             self._known.clear()
             raise
 
-    def _jobs(self, tiles: list[Tile], workers: Workers) -> Iterator[Callable[[], tuple[Samples, Layer8 | None]]]:
+    def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
         """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""
         for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
             self.forget(tile)
             for known in (tile, following):
-                for neighbour in self._neighbours(known):
-                    for plane in range(self.header.planes):
+                for neighbour in self._seen(known, view.scale):
+                    for plane in view.planes:
                         self._request(neighbour, plane, workers)
-            latents = [[self._left_of(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
+            latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view.scale)] for plane in view.planes}
             layers = self._layers_left(tile)
-            if self._is_lost(tile):
-                yield partial(self._blank, tile)
+            if self._is_lost(tile, view.scale):
+                yield partial(self._blank, tile, view.scale)
             else:
-                yield partial(self._tile, tile, latents, layers)
+                yield partial(self._tile, tile, latents, layers, view.scale)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -120,7 +147,7 @@ class Decoder:
             raise error
         self._broken.setdefault(tile.number, error)
 
-    def _is_lost(self, tile: Tile) -> bool:
+    def _is_lost(self, tile: Tile, scale: int) -> bool:
         """Whether a tile of the window is lost; if not, it may still lie beside one that is."""
         if self._damage is None:
             return False
@@ -128,7 +155,7 @@ class Decoder:
             known = {loss.tile for loss in self._damage.lost}
             loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
             self._damage.lost += [] if tile.number in known else [loss]
-        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._neighbours(tile)):
+        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._seen(tile, scale)):
             self._damage.beside.append(tile.number)
         return tile.number in self._broken
 
@@ -162,6 +189,13 @@ class Decoder:
         rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
+    def _seen(self, tile: Tile, scale: int) -> list[Tile]:
+        """The tiles whose latents a tile's pixels at a scale are made from."""
+        return [tile] if self._is_linear(scale) else self._neighbours(tile)
+
+    def _is_linear(self, scale: int) -> bool:
+        return scale >= LINEAR_FROM and self._engine.has_linear_path
+
     def layer(self, tile: Tile, k: int) -> Layer8:
         with _naming(tile, f"layer {k}"):
             entry = self._reader.entry(tile.number, self.header.planes + k)
@@ -173,25 +207,36 @@ class Decoder:
         for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
             del self._known[key]
 
-    def _tile(self, tile: Tile, latents: list[list[Integers | None]], layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
-        """All bands of a tile's core, and the dataset's mask, from the latents of its neighbours by plane."""
+    def _tile(
+        self, tile: Tile, latents: dict[int, list[Integers | None]], layers: list[Layer8], scale: int
+    ) -> tuple[Samples, Layers]:
+        """The bands of some planes of a tile's core, and its layers, from the latents it sees."""
         h = self.header
-        samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
-        own = self._neighbours(tile).index(tile)
-        for group, known in zip(planes.groups(self._order), latents, strict=True):
-            if known[own] is None:
+        height, width = (shrink_span(core, scale).size for core in (tile.rows, tile.columns))
+        samples = np.zeros((h.bands, height, width), h.dtype)
+        own = self._seen(tile, scale).index(tile)
+        groups = planes.groups(self._order)
+        for plane, known in latents.items():
+            y = known[own]
+            if y is None:
                 continue
-            picture = planes.gather(self._picture(tile, known), len(group))
+            group = groups[plane]
+            if self._is_linear(scale):
+                picture = planes.gather(self._engine.preview(y, h.log2_lambda, scale)[:, :height, :width], len(group))
+            else:
+                picture = means(planes.gather(self._picture(tile, known), len(group)), scale)
             samples[group] = self._mapping.select(group).from_unit(picture)
-        return self._masked(samples, layers)
+        smaller = {y: shrink_layer(y.kind, values, scale) for y, values in zip(self.layers, layers, strict=True)}
+        return self._masked(samples, smaller)
 
-    def _blank(self, tile: Tile) -> tuple[Samples, Layer8 | None]:
+    def _blank(self, tile: Tile, scale: int) -> tuple[Samples, Layers]:
         """A tile that is lost: nodata if there is such a value, transparent, masked."""
-        shape = tile.rows.size, tile.columns.size
+        shape = tuple(shrink_span(core, scale).size for core in (tile.rows, tile.columns))
         samples = np.zeros((self.header.bands, *shape), self.header.dtype)
         if self.nodata is not None:
             samples[self._order] = self.nodata
-        return samples, np.zeros(shape, np.uint8) if self._has_mask() else None
+        layers = [*self.layers, Layer("mask", None)] if self._has_mask() else self.layers
+        return samples, {layer: np.zeros(shape, np.uint8) for layer in layers}
 
     def _has_mask(self) -> bool:
         """Whether a mask comes with the samples: the file's, or one of what is lost where nothing else can say so."""
@@ -213,9 +258,8 @@ class Decoder:
         top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
 
-    def _masked(self, samples: Samples, layers: list[Layer8]) -> tuple[Samples, Layer8 | None]:
+    def _masked(self, samples: Samples, found: Layers) -> tuple[Samples, Layers]:
         """Alpha and nodata as they were, then the mask, below which all coded bands are 0."""
-        found = dict(zip(self.layers, layers, strict=True))
         for layer, values in found.items():
             if layer.kind == "alpha":
                 samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
@@ -228,8 +272,8 @@ class Decoder:
         if mask is not None:
             samples[np.ix_(self._order)] *= (mask > 0).astype(samples.dtype)
         elif self._has_mask():
-            mask = np.full(samples.shape[1:], 255, np.uint8)
-        return samples, mask
+            found[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
+        return samples, found
 
 
 def nodata_of(reader: Reader) -> float | None:

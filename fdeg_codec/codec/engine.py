@@ -83,6 +83,17 @@ class Engine:
             x: Picture = self.net.synthesise(y, level)[0].cpu().numpy()
         return x
 
+    @property
+    def has_linear_path(self) -> bool:
+        return self.net.architecture.linear_path
+
+    @torch.inference_mode()
+    def preview(self, y_hat: Integers, log2_lambda: int, scale: int) -> Picture:
+        """Means of `scale` x `scale` pixels of what the linear path makes of latents (row, column, latent)."""
+        y = self._tensor(y_hat).float().permute(2, 0, 1)[None]
+        x: Picture = self.net.preview(y, self.level(log2_lambda).float(), scale)[0].cpu().numpy()
+        return x
+
     def level(self, log2_lambda: int) -> Tensor:
         return torch.tensor([(log2_lambda - fixed_point(MIN_LAMBDA)) / LEVEL_STEPS], dtype=torch.float64, device=self.device)
 
