@@ -7,7 +7,7 @@ from pathlib import Path
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.encode import Progress, encode
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.scene import MAX_PIXELS, Scene
+from fdeg_codec.scene import MAX_PIXELS, AnyWindow, Scene
 
 __all__ = ["decode", "encode", "open"]
 
@@ -18,7 +18,8 @@ def decode(
     source: Path | str,
     target: Path | str,
     *,
-    window: tuple[int, int, int, int] | None = None,
+    window: AnyWindow | None = None,
+    scale: int = 1,
     device: DeviceName = "auto",
     precision: Precision = "auto",
     preview: bool = False,
@@ -27,11 +28,12 @@ def decode(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Damage:
-    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file.
+    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file, 2, 4, 8 or 16 times
+    smaller with `scale`.
 
     With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
     """
     how: dict[str, bool] = {"preview": preview, "salvage": salvage}
     with Scene(source, device=device, precision=precision, max_pixels=max_pixels, **how) as scene:
-        scene.save(target, window, overwrite=overwrite, progress=progress)
+        scene.save(target, window, scale=scale, overwrite=overwrite, progress=progress)
         return scene.damage

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +14,26 @@ from numpy.typing import NDArray
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.smaller import check_scale, shrink_span
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
-from fdeg_codec.raster import metadata, nodata
+from fdeg_codec.raster import metadata
+from fdeg_codec.raster import nodata as nodatas
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
 from fdeg_codec.raster.nodata import Nodata
 
 if TYPE_CHECKING:
+    from rasterio.coords import BoundingBox
     from rasterio.crs import CRS
     from rasterio.transform import Affine
+    from rasterio.windows import Window as RasterioWindow
 
+AnyWindow: TypeAlias = "tuple[int, int, int, int] | RasterioWindow"
 Progress = Callable[[int, int], None]
 
 MAX_PIXELS = 1 << 32  # decoded at once unless asked for: a few kilobytes may claim far more than any disk holds
@@ -77,7 +82,7 @@ class Scene:
                 self._reader: Reader = Reader(self._stream) if not salvage else self._salvaged()
                 self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
                 h = self._reader.header
-                self.nodatavals = nodata.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
+                self.nodatavals = nodatas.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         except FdegError:
             self._stream.close()
             raise
@@ -126,29 +131,49 @@ class Scene:
         known = {"count": bands, "height": height, "width": width, "dtype": self.dtype, "nodata": self.nodata}
         return {"driver": "FDEG", **known, "crs": self.crs, "transform": self.transform}
 
-    def read(self, window: tuple[int, int, int, int] | None = None) -> NDArray[Any]:
-        """The samples (band, row, column) of `window` (column, row, width, height), or all of them."""
-        return self.read_masked(window)[0]
+    @property
+    def bounds(self) -> BoundingBox:
+        """Left, bottom, right and top in the units of `crs`, in pixels where there is no transform."""
+        from rasterio.coords import BoundingBox
+        from rasterio.transform import Affine, array_bounds
 
-    def read_masked(self, window: tuple[int, int, int, int] | None = None) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
-        """The samples of `window`, and the dataset's mask (row, column) if it has one: 0 where nothing is valid."""
+        return BoundingBox(*array_bounds(*self.shape[1:], self.transform or Affine.identity()))
+
+    def read(
+        self,
+        window: AnyWindow | None = None,
+        *,
+        indexes: int | Sequence[int] | None = None,
+        masked: bool = False,
+        scale: int = 1,
+    ) -> NDArray[Any]:
+        """The samples (band, row, column) of `window` (column, row, width, height), or all of them.
+
+        `indexes` are the numbers of bands from 1; a single one leaves the axis of bands out. With `masked`, what is nodata,
+        masked or wholly transparent is so in a masked array. With `scale` each pixel is the mean of as many by as many, of
+        a window that is widened to whole ones.
+        """
         w = self._inside(window)
-        out = np.empty((self.shape[0], w.height, w.width), self.dtype)
-        mask = None
-        for piece in self._pieces(w):
-            top, left = piece.row - w.row, piece.column - w.column
-            here = slice(top, top + piece.samples.shape[1]), slice(left, left + piece.samples.shape[2])
-            out[:, *here] = piece.samples
-            if piece.mask is not None:
-                mask = np.empty(out.shape[1:], np.uint8) if mask is None else mask
-                mask[here] = piece.mask
-        return out, mask
+        bands = self._bands(indexes)
+        part = _smaller(w, scale)
+        out = np.empty((len(bands), part.height, part.width), self.dtype)
+        hidden = np.zeros(out.shape if masked else 0, bool)
+        for piece in self._pieces(w, scale, bands):
+            top, left = piece.row - part.row, piece.column - part.column
+            here = np.s_[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]]
+            out[here] = piece.samples[bands]
+            if masked:
+                hidden[here] = [~piece.valid(band) for band in bands]
+        if masked:
+            out = np.ma.MaskedArray(out, hidden, fill_value=self.nodata)
+        return out[0 if isinstance(indexes, int) else slice(None)]
 
     def save(
         self,
         target: Path | str,
-        window: tuple[int, int, int, int] | None = None,
+        window: AnyWindow | None = None,
         *,
+        scale: int = 1,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -160,15 +185,16 @@ class Scene:
 
         target, w = Path(target), self._inside(window)
         driver = driver_of(target)
-        described = metadata.within(self.metadata, w.column, w.row)
+        part = _smaller(w, scale)
+        described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
         with replacing(target, overwrite) as partial:
             self._opened()
-            shape = self.shape[0], w.height, w.width
+            shape = self.shape[0], part.height, part.width
             value = next((v for v in self.nodatavals if v is not None), None)
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
-                for done, piece in enumerate(self._pieces(w, (value,) * self.shape[0]), 1):
-                    sink.write(piece.samples, piece.row - w.row, piece.column - w.column, piece.mask)
+                for done, piece in enumerate(self._pieces(w, scale, nodata=(value,) * self.shape[0]), 1):
+                    sink.write(piece.samples, piece.row - part.row, piece.column - part.column, piece.mask)
                     if progress:
                         progress(done, total)
 
@@ -198,10 +224,19 @@ class Scene:
                 self._decoder = Decoder(self._reader, engine, damage, self._preview)
         return self._decoder
 
-    def _pieces(self, w: Window, values: Nodata | None = None) -> Iterator[Piece]:
+    def _pieces(self, w: Window, scale: int, bands: list[int] | None = None, nodata: Nodata | None = None) -> Iterator[Piece]:
         decoder = self._opened()
         with self._naming():
-            yield from decoder.pieces(*_spans(w), values)
+            yield from decoder.pieces(*_spans(w), scale, bands, nodata)
+
+    def _bands(self, indexes: int | Sequence[int] | None) -> list[int]:
+        """The bands, from 0, of numbers from 1."""
+        count = self.shape[0]
+        numbers = range(1, count + 1) if indexes is None else [indexes] if isinstance(indexes, int) else indexes
+        for number in numbers:
+            if not 1 <= number <= count:
+                raise UsageError(f"{self.path}: has no band {number}; its bands are 1 to {count}")
+        return [number - 1 for number in numbers]
 
     @contextmanager
     def _naming(self) -> Iterator[None]:
@@ -211,9 +246,9 @@ class Scene:
         except FdegError as error:
             raise type(error)(f"{self.path}: {error}") from error
 
-    def _inside(self, window: tuple[int, int, int, int] | None) -> Window:
+    def _inside(self, window: AnyWindow | None) -> Window:
         _, height, width = self.shape
-        w = Window(0, 0, width, height) if window is None else Window(*window)
+        w = Window(0, 0, width, height) if window is None else Window(*_whole(window))
         if w.column < 0 or w.row < 0 or w.width < 1 or w.height < 1 or w.column + w.width > width or w.row + w.height > height:
             raise UsageError(
                 f"{self.path}: window {w.column},{w.row},{w.width},{w.height} (column, row, width, height) "
@@ -224,6 +259,21 @@ class Scene:
                 f"{self.path}: {w.width} x {w.height} pixels are more than the {self._max_pixels} that --max-pixels allows"
             )
         return w
+
+
+def _whole(window: AnyWindow) -> tuple[int, int, int, int]:
+    """Column, row, width and height; of rasterio's windows, too."""
+    numbers = window if isinstance(window, tuple) else window.flatten()
+    column, row, width, height = (int(n) for n in numbers)
+    if (column, row, width, height) != tuple(numbers):
+        raise UsageError(f"window {numbers}: whole pixels only")
+    return column, row, width, height
+
+
+def _smaller(w: Window, scale: int) -> Window:
+    """A window in pixels of the smaller picture, those that it meets."""
+    rows, columns = (shrink_span(span, check_scale(scale)) for span in _spans(w))
+    return Window(columns.start, rows.start, columns.size, rows.size)
 
 
 def _spans(w: Window) -> tuple[Span, Span]:

@@ -16,8 +16,10 @@ from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import fixed_point
 from fdeg_codec.entropy.coder import Encoder
+from fdeg_codec.entropy.rounding import nearest
 from fdeg_codec.networks.entropy_model import Mixture
-from fdeg_codec.training.loss import LIKELIHOOD_FLOOR, cells, mixture_mass, prior_mass
+from fdeg_codec.networks.rate import LIKELIHOOD_FLOOR, cells, mixture_mass
+from fdeg_codec.training.loss import prior_mass
 from fdeg_codec.weights import DEFAULT_MODEL
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "landscape.tif"
@@ -57,7 +59,8 @@ def test_the_payload_is_within_half_a_percent_of_the_float_cross_entropy(quality
     log2_lambda = fixed_point(64 * 2.0**quality)
     with rasterio.open(SAMPLE) as source:
         y = engine.analyse(source.read().astype(np.float32) / 255)
-    z, symbols = engine.quantise(y, log2_lambda)
+    z, y = engine.scale(y, log2_lambda)
+    symbols = nearest(y)
     entry = encode_plane(engine.predictor(log2_lambda), z, symbols)
     assert 8 * len(entry) < 1.005 * cross_entropy(engine, z, symbols, log2_lambda) + 8 * 8
 

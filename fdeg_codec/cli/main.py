@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 
 import click
 
@@ -18,10 +19,14 @@ COMMANDS = {
     "info": "Show what an .fdg file holds.",
     "verify": "Check every checksum and decode every tile's symbols.",
     "compare": "Measure how far a raster is from its original.",
+    "eval": "Rate-distortion curves beside other codecs.",
     "models": "List the installed models.",
     "train": "Train a network.",
     "export": "Turn a training checkpoint into an installable model.",
 }
+
+MODULES = {"eval": "evaluate"}  # where a command's name is not its module's
+TILE_THREADS = "fdeg-tile"  # how codec/workers.py names them
 
 
 class Lazy(click.Group):
@@ -33,7 +38,7 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"fdeg_codec.cli.{name}").command
+        command: click.Command = importlib.import_module(f"fdeg_codec.cli.{MODULES.get(name, name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -55,7 +60,7 @@ def main() -> None:
     except FdegError as error:
         _leave(f"fdeg: {error}", 1)
     except click.exceptions.Abort:
-        _leave("fdeg: interrupted", 130)
+        _leave_at_once("fdeg: interrupted", 130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -72,4 +77,14 @@ def main() -> None:
 
 def _leave(line: str, code: int) -> None:
     click.echo(line, err=True)
+    sys.exit(code)
+
+
+def _leave_at_once(line: str, code: int) -> None:
+    """Without waiting for threads that are still at work on a tile, as Python would."""
+    click.echo(line, err=True)
+    if any(thread.name.startswith(TILE_THREADS) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.damage import Damage, Loss
 from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_layer, shrink_span
 from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
 from fdeg_codec.codec.workers import Workers, failed, finished
@@ -30,16 +31,41 @@ from fdeg_codec.raster.nodata import Nodata
 
 Integers = NDArray[np.int32]
 Samples = NDArray[Any]
+Layers = dict[Layer, Layer8]
+Found = dict[Layer, Layer8 | Far]  # with what shapes samples alone
+
+
+class View(NamedTuple):
+    """How a window is looked at."""
+
+    scale: int
+    planes: list[int]
+    nodata: Nodata
+    bounded: bool  # whether residuals are decoded
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Decoded pixels (band, row, column) of one tile within a window, at `row` and `column` of the picture."""
+    """Decoded pixels (band, row, column) of one tile within a window, at `row` and `column` of the (smaller) picture."""
 
-    samples: Samples
-    mask: Layer8 | None
+    samples: Samples  # all bands; those that were not asked for mean nothing
+    layers: Layers
     row: int
     column: int
+
+    @property
+    def mask(self) -> Layer8 | None:
+        """The dataset's mask."""
+        return next((self.layers[y] for y in self.layers if y.kind in masks.MASK), None)
+
+    def valid(self, band: int) -> NDArray[np.bool_]:
+        """Which pixels of a band are numbers, not nodata, not masked, not wholly transparent."""
+        valid = np.ones(self.samples.shape[1:], bool)
+        if not any(layer.kind in masks.ALPHA and layer.band == band for layer in self.layers):
+            for layer, values in self.layers.items():
+                if layer.kind not in masks.MISSING or layer.band in (None, band):
+                    valid &= values > 0
+        return valid
 
 
 class Decoder:
@@ -50,7 +76,7 @@ class Decoder:
 
     def __init__(self, reader: Reader, engine: Engine, damage: Damage | None = None, preview: bool = False) -> None:
         self._reader = reader
-        self._exact = reader.header.bounded and not preview
+        self._bounded = reader.header.bounded and not preview
         self._damage = damage
         self._broken: dict[int, BadFileError] = {}  # by tile
         self._engine = engine
@@ -67,16 +93,24 @@ class Decoder:
         self._grid = Grid(h.height, h.width, h.tile)
         self._known: dict[tuple[int, int], Future[Integers | None]] = {}
 
-    def pieces(self, rows: Span, columns: Span, nodata: Nodata | None = None) -> Iterator[Piece]:
-        """The tiles that a window touches, in rows, cut to it, with the file's nodata values or others."""
+    def pieces(
+        self, rows: Span, columns: Span, scale: int = 1, bands: list[int] | None = None, nodata: Nodata | None = None
+    ) -> Iterator[Piece]:
+        """The tiles that a window touches, in rows, cut to it, and shrunk `scale` times; `bands` are all that matter.
+
+        They have the file's nodata values, or others. What is shrunk is so from a preview.
+        """
+        groups = enumerate(planes.groups(self._order))
+        some = [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)]
+        view = View(scale, some, nodata or self.nodata, self._bounded and scale == 1)
         tiles = self._grid.touching(rows, columns)
+        wanted = [shrink_span(span, scale) for span in (rows, columns)]
         with self._undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
-            for tile, (samples, mask) in zip(
-                tiles, workers.in_order(self._jobs(tiles, nodata or self.nodata, workers)), strict=True
-            ):
-                cut = [_cut(core, span) for core, span in zip((tile.rows, tile.columns), (rows, columns), strict=True)]
-                row, column = max(tile.rows.start, rows.start), max(tile.columns.start, columns.start)
-                yield Piece(samples[:, *cut], None if mask is None else mask[*cut], row, column)
+            for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
+                cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
+                cut = [_cut(core, span) for core, span in zip(cores, wanted, strict=True)]
+                row, column = (max(core.start, span.start) for core, span in zip(cores, wanted, strict=True))
+                yield Piece(samples[:, *cut], {y: values[*cut] for y, values in layers.items()}, row, column)
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:
@@ -87,22 +121,20 @@ class Decoder:
             self._known.clear()
             raise
 
-    def _jobs(
-        self, tiles: list[Tile], nodata: Nodata, workers: Workers
-    ) -> Iterator[Callable[[], tuple[Samples, Layer8 | None]]]:
+    def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
         """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""
         for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
             self.forget(tile)
             for known in (tile, following):
-                for neighbour in self._neighbours(known):
-                    for plane in range(self.header.planes):
+                for neighbour in self._seen(known, view):
+                    for plane in view.planes:
                         self._request(neighbour, plane, workers)
-            latents = [[self._left_of(n, plane) for n in self._neighbours(tile)] for plane in range(self.header.planes)]
-            layers, residuals = self._layers_left(tile), self._residuals_left(tile)
-            if self._is_lost(tile):
-                yield partial(self._blank, tile, nodata)
+            latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view)] for plane in view.planes}
+            layers, residuals = self._layers_left(tile), self._residuals_left(tile, view)
+            if self._is_lost(tile, view):
+                yield partial(self._blank, tile, view)
             else:
-                yield partial(self._tile, tile, nodata, latents, layers, residuals)
+                yield partial(self._tile, tile, latents, layers, residuals, view)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -117,12 +149,12 @@ class Decoder:
             self._note(tile, error)
             return None
 
-    def _residuals_left(self, tile: Tile) -> list[bytes]:
+    def _residuals_left(self, tile: Tile, view: View) -> dict[int, bytes]:
         try:
-            return [self.residual(tile, plane) for plane in range(self.header.residuals)] if self._exact else []
+            return {plane: self.residual(tile, plane) for plane in view.planes} if view.bounded else {}
         except BadFileError as error:
             self._note(tile, error)
-            return []
+            return {}
 
     def _layers_left(self, tile: Tile) -> list[Layer8 | Far]:
         try:
@@ -136,7 +168,7 @@ class Decoder:
             raise error
         self._broken.setdefault(tile.number, error)
 
-    def _is_lost(self, tile: Tile) -> bool:
+    def _is_lost(self, tile: Tile, view: View) -> bool:
         """Whether a tile of the window is lost; if not, it may still lie beside one that is."""
         if self._damage is None:
             return False
@@ -144,7 +176,7 @@ class Decoder:
             known = {loss.tile for loss in self._damage.lost}
             loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
             self._damage.lost += [] if tile.number in known else [loss]
-        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._neighbours(tile)):
+        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._seen(tile, view)):
             self._damage.beside.append(tile.number)
         return tile.number in self._broken
 
@@ -173,11 +205,23 @@ class Decoder:
         return masks.is_hidden(dict(zip(self.layers, entries, strict=True)), self._order)
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
-        """The tiles whose latents a tile's synthesis sees, itself among them: itself alone where errors are bounded."""
-        if self._exact:
-            return [tile]
+        """The tiles whose latents a tile's synthesis sees, itself among them."""
         rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
+
+    def _seen(self, tile: Tile, view: View) -> list[Tile]:
+        """The tiles whose latents a tile's pixels are made from."""
+        return [tile] if view.bounded or self._is_linear(view.scale) else self._neighbours(tile)
+
+    def _is_linear(self, scale: int) -> bool:
+        return scale >= LINEAR_FROM and self._engine.has_linear_path
+
+    def residual(self, tile: Tile, plane: int) -> bytes:
+        with _naming(tile, f"residual {plane}"):
+            entry = self._reader.entry(tile.number, self.header.planes + self.header.layers + plane)
+            if bool(entry) == self._is_hidden(tile):
+                raise BadFileError("it is empty, or is not, unlike its plane")
+            return entry
 
     def layer(self, tile: Tile, k: int) -> Layer8 | Far:
         with _naming(tile, f"layer {k}"):
@@ -192,63 +236,58 @@ class Decoder:
         for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
             del self._known[key]
 
-    def residual(self, tile: Tile, plane: int) -> bytes:
-        with _naming(tile, f"residual {plane}"):
-            return self._reader.entry(tile.number, self.header.planes + self.header.layers + plane)
-
     def _tile(
         self,
         tile: Tile,
-        nodata: Nodata,
-        latents: list[list[Integers | None]],
+        latents: dict[int, list[Integers | None]],
         layers: list[Layer8 | Far],
-        residuals: list[bytes],
-    ) -> tuple[Samples, Layer8 | None]:
-        """All bands of a tile's core, and the dataset's mask, from the latents of its neighbours by plane."""
-        h = self.header
-        samples = np.zeros((h.bands, tile.rows.size, tile.columns.size), h.dtype)
+        residuals: dict[int, bytes],
+        view: View,
+    ) -> tuple[Samples, Layers]:
+        """The bands of some planes of a tile's core, and its layers, from the latents it sees."""
+        h, scale = self.header, view.scale
+        height, width = (shrink_span(core, scale).size for core in (tile.rows, tile.columns))
+        samples = np.zeros((h.bands, height, width), h.dtype)
         found = dict(zip(self.layers, layers, strict=True))
-        own = self._neighbours(tile).index(tile)
-        for plane, (group, known) in enumerate(zip(planes.groups(self._order), latents, strict=True)):
-            mine = known[own]
-            if self._exact and (mine is None) != (not residuals[plane]):
-                with _naming(tile, f"residual {plane}"):
-                    raise BadFileError("it is empty, or is not, unlike its plane")
-            if mine is None:
+        own = self._seen(tile, view).index(tile)
+        groups = planes.groups(self._order)
+        for plane, known in latents.items():
+            y = known[own]
+            if y is None:
                 continue
-            if self._exact:
+            group = groups[plane]
+            if view.bounded:
                 with _naming(tile, f"residual {plane}"):
-                    samples[group] = self._exactly(mine, group, found, samples.shape[1:], residuals[plane])
+                    samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
+                continue
+            if self._is_linear(scale):
+                picture = planes.gather(self._engine.preview(y, h.log2_lambda, scale)[:, :height, :width], len(group))
             else:
-                picture = planes.gather(self._picture(tile, known), len(group))
-                samples[group] = self._mapping.select(group).from_unit(picture)
-        mask = masks.restore(samples, found, {band: nodata[band] for band in self._order})
-        if mask is None and self._has_mask():
-            mask = np.full(samples.shape[1:], 255, np.uint8)
-        return samples, mask
+                picture = means(planes.gather(self._picture(tile, known), len(group)), scale)
+            samples[group] = self._mapping.select(group).from_unit(picture)
+        return self._masked(samples, found if scale == 1 else _smaller(found, scale), view.nodata)
 
-    def _exactly(
-        self, y: Integers, group: list[int], found: dict[Layer, Layer8 | Far], shape: tuple[int, ...], entry: bytes
-    ) -> Samples:
+    def _exactly(self, y: Integers, group: list[int], found: Found, shape: tuple[int, ...], entry: bytes) -> Samples:
         """The bands of a group with every error within the bound."""
         x = exact.picture(self._engine, y, self.header.log2_lambda, (len(group), *shape))
         lines, bounds = self._mapping.lines, self._bounds
         bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self.nodata[b]) for b in group]
         return exact.decode_residual(x, bands, entry, self.header.dtype)
 
-    def _blank(self, tile: Tile, nodata: Nodata) -> tuple[Samples, Layer8 | None]:
+    def _blank(self, tile: Tile, view: View) -> tuple[Samples, Layers]:
         """A tile that is lost: nodata if there is such a value, transparent, masked."""
-        shape = tile.rows.size, tile.columns.size
+        shape = tuple(shrink_span(core, view.scale).size for core in (tile.rows, tile.columns))
         samples = np.zeros((self.header.bands, *shape), self.header.dtype)
         for band in self._order:
-            samples[band] = nodata[band] or 0
-        return samples, np.zeros(shape, np.uint8) if self._has_mask() else None
+            samples[band] = view.nodata[band] or 0
+        layers = [y for y in self.layers if y.kind != "far"]
+        layers += [Layer("mask", None)] if self._needs_mask() else []
+        return samples, {layer: np.zeros(shape, np.uint8) for layer in layers}
 
-    def _has_mask(self) -> bool:
-        """Whether a mask comes with the samples: the file's, or one of what is lost where nothing else can say so."""
-        kinds = {layer.kind for layer in self.layers}
-        bare = any(self.nodata[band] is None for band in self._order) and not kinds.intersection(masks.ALPHA)
-        return bool(kinds.intersection(masks.MASK)) or (self._damage is not None and bare)
+    def _needs_mask(self) -> bool:
+        """Whether nothing but a mask of its own could say what is lost."""
+        said = any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self.layers)
+        return self._damage is not None and not said and any(self.nodata[band] is None for band in self._order)
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
@@ -264,6 +303,19 @@ class Decoder:
         x = self._engine.synthesise(y, h.log2_lambda)
         top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
+
+    def _masked(self, samples: Samples, found: Found, nodata: Nodata) -> tuple[Samples, Layers]:
+        """Samples under their layers, and those layers that say something of all pixels."""
+        masks.restore(samples, found, {band: nodata[band] for band in self._order})
+        layers = {layer: values for layer, values in found.items() if not isinstance(values, Far)}
+        if self._needs_mask():
+            layers[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
+        return samples, layers
+
+
+def _smaller(found: Found, scale: int) -> Found:
+    """Layers of a smaller picture, in which samples kept exactly have no place."""
+    return {y: shrink_layer(y.kind, values, scale) for y, values in found.items() if not isinstance(values, Far)}
 
 
 def _bounds(reader: Reader) -> list[Bound]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from fdeg_codec.codec import exact, planes
+from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES, encode_picture
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.exact import encode_residual
-from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Grid, Tile, latents
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
@@ -75,8 +75,16 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     return float(lambda_)
 
 
-def check(quality: int | None = None, lambda_: float | None = None, tile: int = DEFAULT_TILE, **_: Any) -> float:
+def check(
+    quality: int | None = None,
+    lambda_: float | None = None,
+    effort: int = DEFAULT_EFFORT,
+    tile: int = DEFAULT_TILE,
+    **_: Any,
+) -> float:
     """The lambda that the words of `encode` ask for, once they make sense."""
+    if not 0 <= effort < len(PASSES):
+        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     return lambda_of(quality, lambda_)
@@ -89,6 +97,7 @@ def encode(
     model: str = DEFAULT_MODEL,
     quality: int | None = None,
     lambda_: float | None = None,
+    effort: int = DEFAULT_EFFORT,
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile: int = DEFAULT_TILE,
@@ -103,7 +112,7 @@ def encode(
     the quality or lambda that is named, else what makes the file small.
     """
     source, target = Path(source), Path(target)
-    wanted = check(quality, lambda_, tile)
+    wanted = check(quality, lambda_, effort, tile)
     if max_error is not None and not 0 <= max_error < math.inf:
         raise UsageError(f"--max-error {max_error:g}: a number from 0")
     begin = time.monotonic()
@@ -113,7 +122,7 @@ def encode(
         engine = load_engine(model, device, precision)
         header, sections = describe(raster, engine, fixed_point(wanted), tile)
         with draft.open("wb") as stream:
-            write(raster, engine, header, sections, stream, progress)
+            write(raster, engine, header, sections, effort, stream, progress)
             size = stream.tell()
     return Report(
         source=str(source),
@@ -172,7 +181,13 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
 
 
 def write(
-    raster: Source, engine: Engine, header: Header, sections: Sections, stream: BinaryIO, progress: Progress | None
+    raster: Source,
+    engine: Engine,
+    header: Header,
+    sections: Sections,
+    effort: int,
+    stream: BinaryIO,
+    progress: Progress | None,
 ) -> None:
     """All bytes of the file."""
     writer = Writer(stream, header, sections)
@@ -180,7 +195,8 @@ def write(
     total = grid.down * grid.across
     ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
     groups = planes.groups(ordered)
-    jobs = (partial(encode_tile, engine, header.log2_lambda, groups, raster, raster.cut(window(tile))) for tile in grid)
+    encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
+    jobs = (partial(encoder, raster.cut(window(tile))) for tile in grid)
     with Workers(engine.device, total) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
@@ -194,7 +210,9 @@ def window(tile: Tile) -> Window:
     return Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
 
 
-def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], raster: Source, cut: Cut) -> list[bytes]:
+def encode_tile(
+    engine: Engine, log2_lambda: int, effort: int, groups: list[list[int]], raster: Source, cut: Cut
+) -> list[bytes]:
     """The entries of a tile: its planes, then its layers, then, if errors are bounded, the residuals of its planes."""
     layers = [pack_layer(cut, layer) for layer in raster.layers]
     if masks.is_hidden(dict(zip(raster.layers, layers, strict=True)), raster.coded):
@@ -202,10 +220,10 @@ def encode_tile(engine: Engine, log2_lambda: int, groups: list[list[int]], raste
     entries, residuals = [], []
     for group in groups:
         unit = raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group]))
-        z, symbols = engine.quantise(engine.analyse(planes.spread(extended(unit))), log2_lambda)
-        entries.append(encode_plane(engine.predictor(log2_lambda), z, symbols))
+        entry, y = encode_picture(engine, planes.spread(extended(unit)), log2_lambda, effort)
+        entries.append(entry)
         if raster.max_error is not None:
-            x = exact.picture(engine, symbols, log2_lambda, unit.shape)
+            x = exact.picture(engine, y, log2_lambda, unit.shape)
             residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
     return entries + layers + residuals
 

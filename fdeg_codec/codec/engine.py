@@ -16,6 +16,7 @@ from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
 from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
 from fdeg_codec.errors import ModelError
 from fdeg_codec.networks.context import Cells, passes
+from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.weights import Model
@@ -45,6 +46,11 @@ class Engine:
         channels_last(self.net)
         self.net.entropy.double()
 
+    @cached_property
+    def draft_entropy(self) -> EntropyModel:
+        """The entropy model in float32, for estimates with a gradient."""
+        return deepcopy(self.net.entropy).float()
+
     @property
     def latent(self) -> int:
         return self.net.architecture.latent
@@ -57,23 +63,23 @@ class Engine:
     def analyse(self, x: Picture) -> Tensor:
         """y (1, latent, row, column) of a picture (3, row, column), in natural units."""
         picture = self._tensor(x)[None].contiguous(memory_format=torch.channels_last)
-        with self._autocast():
+        with self.autocast():
             return self.net.analyse(picture).float()
 
     @torch.inference_mode()
-    def quantise(self, y: Tensor, log2_lambda: int) -> tuple[Integers, Integers]:
-        """z and y as integers (row, column, channel), by plain rounding."""
+    def scale(self, y: Tensor, log2_lambda: int) -> tuple[Integers, Floats]:
+        """z, and y in units of its quantiser but not yet rounded (row, column, channel)."""
         level = self.level(log2_lambda)
         z = self.net.summarise(y) * torch.exp(self.net.entropy.z_gain(level))[:, :, None, None]
         y_gained = y * torch.exp(self.net.entropy.y_gain(level))[:, :, None, None]
-        return _rounded(z), _rounded(y_gained)
+        return _rounded(z), y_gained[0].permute(1, 2, 0).cpu().numpy()
 
     @torch.inference_mode()
     def synthesise(self, y_hat: Integers, log2_lambda: int) -> Picture:
         """The picture (3, row, column) of latents (row, column, latent)."""
         y = self._tensor(y_hat).float().permute(2, 0, 1)[None]
         level = self.level(log2_lambda).float()
-        with self._autocast():
+        with self.autocast():
             x: Picture = self.net.synthesise(y, level)[0].cpu().numpy()
         return x
 
@@ -87,6 +93,17 @@ class Engine:
     @cached_property
     def _double(self) -> FDEGCNet:
         return deepcopy(self.net).double()
+
+    @property
+    def has_linear_path(self) -> bool:
+        return self.net.architecture.linear_path
+
+    @torch.inference_mode()
+    def preview(self, y_hat: Integers, log2_lambda: int, scale: int) -> Picture:
+        """Means of `scale` x `scale` pixels of what the linear path makes of latents (row, column, latent)."""
+        y = self._tensor(y_hat).float().permute(2, 0, 1)[None]
+        x: Picture = self.net.preview(y, self.level(log2_lambda).float(), scale)[0].cpu().numpy()
+        return x
 
     def level(self, log2_lambda: int) -> Tensor:
         return torch.tensor([(log2_lambda - fixed_point(MIN_LAMBDA)) / LEVEL_STEPS], dtype=torch.float64, device=self.device)
@@ -103,7 +120,7 @@ class Engine:
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16)
 
 

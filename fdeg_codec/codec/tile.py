@@ -8,40 +8,55 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec.engine import Predictor, hyper_side
 from fdeg_codec.entropy.coder import Coder, Decoder, Encoder
-from fdeg_codec.entropy.mixture import code_latents, code_rows
+from fdeg_codec.entropy.mixture import Mixtures, code_latents, code_rows, mixtures
+from fdeg_codec.entropy.rounding import nearest
 from fdeg_codec.errors import BadFileError
 
 Integers = NDArray[np.int32]
+Rounding = Callable[[NDArray[Any], Mixtures], Integers]
 
 
 def walk(
-    coder: Coder, predictor: Predictor, height: int, width: int, z: Integers | None, y: Integers | None
+    coder: Coder,
+    predictor: Predictor,
+    shape: tuple[int, int],
+    z: Integers | None,
+    y: NDArray[Any] | None,
+    rounding: Rounding = nearest,
 ) -> tuple[Integers, Integers]:
-    """Code z and y (row, column, channel); a decoder passes None for both and gets them."""
+    """Code z and y (row, column, channel), which is rounded on the way; a decoder passes None for both and gets them."""
+    height, width = shape
     side = hyper_side(height), hyper_side(width)
     rows = np.tile(predictor.z_rows, (side[0] * side[1], 1))
     z = code_rows(coder, rows, None if z is None else z.reshape(-1)).reshape(*side, -1)
     predictor.begin(z, height, width)
     out = np.zeros((height, width, predictor.latent), np.int32)
     for cells in predictor.passes(height, width):
-        grid = coder.round(predictor.grid(cells))
-        values = code_latents(coder, grid, None if y is None else y[cells].reshape(-1))
+        mixture = mixtures(coder.round(predictor.grid(cells)))
+        values = code_latents(coder, mixture, None if y is None else rounding(y[cells].reshape(-1), mixture))
         out[cells] = values.reshape(-1, predictor.latent)
         predictor.learn(cells, out[cells])
     return z, out
 
 
-def encode_plane(predictor: Predictor, z: Integers, y: Integers) -> bytes:
+def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = nearest) -> bytes:
     """The entry of a plane: the CRC of its latents, then the range coder's words."""
+    return coded_plane(predictor, z, y, rounding)[0]
+
+
+def coded_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = nearest) -> tuple[bytes, Integers]:
+    """The entry of a plane, and the latents a decoder will read from it."""
     coder = Encoder()
-    walk(coder, predictor, y.shape[0], y.shape[1], z, y)
-    return struct.pack("<I", latents_crc(z, y)) + coder.finish()
+    _, y_hat = walk(coder, predictor, (y.shape[0], y.shape[1]), z, y, rounding)
+    return struct.pack("<I", latents_crc(z, y_hat)) + coder.finish(), y_hat
 
 
 def decode_plane(predictor: Predictor, entry: bytes, height: int, width: int) -> Integers:
@@ -51,7 +66,7 @@ def decode_plane(predictor: Predictor, entry: bytes, height: int, width: int) ->
     (crc,) = struct.unpack_from("<I", entry)
     coder = Decoder(entry[4:])
     try:
-        z, y = walk(coder, predictor, height, width, None, None)
+        z, y = walk(coder, predictor, (height, width), None, None)
         coder.finish()
         same = latents_crc(z, y) == crc
     except BadFileError as error:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
+NAME = "fdeg-tile"  # of the threads: cli/main.py does not wait for them when it is interrupted
 MAX_WORKERS = 8  # each holds a tile's activations, some 150 MB at 512 pixels
 
 T = TypeVar("T")
@@ -24,15 +25,15 @@ class Workers:
     def __init__(self, device: torch.device, tiles: int) -> None:
         self._threads = torch.get_num_threads()
         count = min(self._threads, tiles, MAX_WORKERS) if device.type == "cpu" else 1
-        self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) if count > 1 else None
+        self._pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (1,)) if count > 1 else None
         self.ahead = 2 * count if count > 1 else 0
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        if self._pool:  # an interrupt does not wait for the tiles under way
+            self._pool.shutdown(wait=kind is None or issubclass(kind, Exception), cancel_futures=True)
             torch.set_num_threads(self._threads)
 
     def submit(self, job: Callable[[], T]) -> Future[T]:

@@ -72,9 +72,8 @@ def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats
     return masses.T.astype(np.float64, order="C")
 
 
-def code_latents(coder: Coder, grid: Integers, values: Integers | None) -> Integers:
-    """Code the latents of a rounded grid (8, n): their values, in either direction."""
-    mixture = mixtures(grid)
+def code_latents(coder: Coder, mixture: Mixtures, values: Integers | None) -> Integers:
+    """Code the values (n) of latents, in either direction."""
     out = mixture.centres.copy()
     for window, half in enumerate(HALVES):
         members = np.flatnonzero(mixture.windows == window)

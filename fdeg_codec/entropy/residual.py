@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.entropy.coder import Coder
-from fdeg_codec.entropy.mixture import code_latents
+from fdeg_codec.entropy.mixture import code_latents, mixtures
 from fdeg_codec.entropy.tables import SCALE_MAX, SCALE_MIN, SCALES, STEPS
 from fdeg_codec.errors import BadFileError
 
@@ -70,7 +70,7 @@ def _code_pass(
     centre = (mean + STEPS // 2) // STEPS
     grid = _grid((mean - STEPS * centre - STEPS // 2 * ((1 << shift) - 1)) >> shift, scales[bucket])
     rest = None if values is None else values - centre
-    high = code_latents(coder, grid, None if rest is None else (rest >> shift).astype(np.int32))
+    high = code_latents(coder, mixtures(grid), None if rest is None else (rest >> shift).astype(np.int32))
     low = coder.bits(len(where), shift, None if rest is None else rest & ((1 << shift) - 1))
     found = centre + (high.astype(np.int64) << shift) + low
     plane.residual.ravel()[where] = found

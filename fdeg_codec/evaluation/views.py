@@ -69,20 +69,14 @@ class _Fdg:
         self.path, self._scene = path, scene
         bands, colours = range(scene.shape[0]), scene.metadata.colours
         self._bands = [b for b in bands if colours[b] != "alpha"]
-        self._alpha = [b for b in bands if colours[b] == "alpha"]
         self.dtype = scene.dtype
         described = scene.metadata.descriptions or [None] * len(bands)
         self.names = [_name(described[b], colours[b]) for b in self._bands]
         self.shape = (len(self._bands), *scene.shape[1:])
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
-        samples, mask = self._scene.read_masked((*box,))
-        valid = np.ones(samples.shape, bool) if self._scene.nodata is None else samples != self._scene.nodata
-        if mask is not None:
-            valid &= mask > 0
-        for b in self._alpha:
-            valid &= samples[b] > 0
-        return samples[self._bands], valid[self._bands]
+        found = self._scene.read((*box,), indexes=[b + 1 for b in self._bands], masked=True)
+        return np.ma.getdata(found), ~np.ma.getmaskarray(found)
 
 
 @contextmanager

@@ -83,6 +83,13 @@ class FDEGCNet(nn.Module):
             x = x + linear(self.linear_synthesis, y)
         return x + 0.5
 
+    def preview(self, y_hat: Tensor, level: Tensor, scale: int) -> Tensor:
+        """What the linear path alone makes of latents, in means of `scale` x `scale` pixels."""
+        assert self.linear_synthesis is not None
+        y = y_hat * torch.exp(self.y_ungain(level))[:, :, None, None]
+        kernel = F.avg_pool2d(self.linear_synthesis.weight.contiguous(), scale)
+        return F.conv_transpose2d(y, kernel, self.linear_synthesis.bias, STRIDE // scale) + 0.5
+
     def summarise(self, y: Tensor) -> Tensor:
         """z of latents y, both in natural units; sides that are no multiple of 4 are extended by their last cells."""
         pad = [-n % HYPER_STRIDE for n in y.shape[2:]]

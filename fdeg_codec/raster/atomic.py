@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fdeg_codec.errors import FdegError
+from fdeg_codec.raster.drafts import draft_folder
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")  # where GDAL puts, or looks for, what the file itself does not hold
 
@@ -26,14 +27,28 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
         if not target.parent.is_dir():
             raise FdegError(f"{target}: there is no folder {target.parent}")
         stale = [path for suffix in SIDECARS if (path := Path(f"{target}{suffix}")).exists()]
-        with tempfile.TemporaryDirectory(prefix=".fdeg-", dir=target.parent) as folder:
-            draft = Path(folder) / target.name
+        with draft_folder(target.parent) as folder:
+            draft = folder / target.name
             yield draft
-            draft.replace(target)
-            for path in stale:
-                path.unlink()
-            for suffix in SIDECARS:
-                if (made := Path(f"{draft}{suffix}")).exists():
-                    made.replace(f"{target}{suffix}")
+            _settle(draft, target, stale)
     except OSError as error:
         raise FdegError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _settle(draft: Path, target: Path, stale: list[Path]) -> None:
+    """Move what was written into its place, by one step where it can be done in one.
+
+    Where it cannot, because there are sidecars, the target comes last, and goes first if it is there already: whenever the
+    process is killed, no picture stands beside another one's sidecars.
+    """
+    made = [(path, Path(f"{target}{suffix}")) for suffix in SIDECARS if (path := Path(f"{draft}{suffix}")).exists()]
+    for path in (draft, *(path for path, _ in made)):
+        with path.open("rb") as written:
+            os.fsync(written.fileno())  # a name must not outlive its bytes when the power fails
+    if stale or made:
+        target.unlink(missing_ok=True)
+    for path in stale:
+        path.unlink()
+    for path, place in made:
+        path.replace(place)
+    draft.replace(target)

@@ -167,18 +167,22 @@ def chosen(m: Metadata, indexes: list[int]) -> Metadata:
     return some
 
 
-def within(m: Metadata, column: int, row: int) -> Metadata:
-    """The metadata of a picture that begins at `column` and `row` of this one."""
-    if (column, row) == (0, 0):
+def within(m: Metadata, column: int, row: int, scale: int = 1) -> Metadata:
+    """The metadata of a picture that begins at `column` and `row` of this one, each of its pixels `scale` x `scale` of it."""
+    if (column, row, scale) == (0, 0, 1):
         return m
     moved = replace(m)
     if m.transform:
-        moved.transform = m.transform * Affine.translation(column, row)
-    moved.gcps = [GroundControlPoint(p.row - row, p.col - column, p.x, p.y, p.z, p.id, p.info) for p in m.gcps]
+        moved.transform = m.transform * Affine.translation(column, row) * Affine.scale(scale)
+    moved.gcps = [
+        GroundControlPoint((p.row - row) / scale, (p.col - column) / scale, p.x, p.y, p.z, p.id, p.info) for p in m.gcps
+    ]
     if m.rpcs:
-        moved.rpcs = copy(m.rpcs)
-        moved.rpcs.line_off -= row
-        moved.rpcs.samp_off -= column
+        moved.rpcs = copy(m.rpcs)  # whose pixels have their centres, not their corners, at whole numbers
+        moved.rpcs.line_off = (m.rpcs.line_off - row + 0.5) / scale - 0.5
+        moved.rpcs.samp_off = (m.rpcs.samp_off - column + 0.5) / scale - 0.5
+        moved.rpcs.line_scale = m.rpcs.line_scale / scale
+        moved.rpcs.samp_scale = m.rpcs.samp_scale / scale
     return moved
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fdeg_codec.networks.entropy_model import SCALE_MAX, SCALE_MIN, Mixture
+from fdeg_codec.networks.entropy_model import Mixture
 from fdeg_codec.networks.fdegcnet import FDEGCNet
-
-LIKELIHOOD_FLOOR = 1e-6
+from fdeg_codec.networks.rate import bits, cells, mixture_mass
 
 
 class Outcome(NamedTuple):
@@ -41,8 +39,8 @@ def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True) -> Outc
     mixture = Mixture(*(part.float() for part in mixture))
 
     pixels = x.shape[2] * x.shape[3]
-    y_rate = bits(mixture_mass(cells(relaxed(y_gained) if noisy else y_hat), mixture))
-    z_rate = bits(prior_mass(net, relaxed(z) if noisy else z_hat, level))
+    y_rate = bits(mixture_mass(cells(relaxed(y_gained) if noisy else y_hat), mixture)).sum((1, 2))
+    z_rate = bits(prior_mass(net, relaxed(z) if noisy else z_hat, level)).flatten(1).sum(1)
     x_hat = net.synthesise(y_hat, level)
     if not noisy:
         x_hat = (x_hat.clamp(0, 1) * 255).round() / 255
@@ -57,31 +55,12 @@ def objective(outcome: Outcome, level: Tensor, power: float) -> Tensor:
     return (losses * (512 / lambdas) ** power).mean()
 
 
-def mixture_mass(y: Tensor, mixture: Mixture) -> Tensor:
-    """The probability of the unit cell around each of `y`."""
-    scales = torch.exp(mixture.log_scales.clamp(math.log(SCALE_MIN), math.log(SCALE_MAX)))
-    distance = (y - mixture.means).abs()
-    upper = torch.special.ndtr((0.5 - distance) / scales)
-    lower = torch.special.ndtr((-0.5 - distance) / scales)
-    return (mixture.weights * (upper - lower)).sum(0)
-
-
 def prior_mass(net: FDEGCNet, z: Tensor, level: Tensor) -> Tensor:
     """The probability of each quantised z; the prior is in natural units, so the cell shrinks as the gain grows."""
     ungain = torch.exp(-net.entropy.z_gain(level))[:, :, None, None]
     low, high = (((z + side) * ungain).transpose(0, 1).flatten(1)[:, None] for side in (-0.5, 0.5))
     mass = net.prior.mass(low, high)
     return mass.view(z.shape[1], len(z), -1).transpose(0, 1)
-
-
-def bits(mass: Tensor) -> Tensor:
-    """Total bits per sample."""
-    return -torch.log2(mass + LIKELIHOOD_FLOOR).flatten(1).sum(1)
-
-
-def cells(x: Tensor | None) -> Tensor:
-    """(sample, channel, row, column) as (sample, cell, channel)."""
-    return None if x is None else x.flatten(2).transpose(1, 2)  # type: ignore[return-value]
 
 
 def through(x: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import pytest
 import rasterio
 
 import fdeg_codec
+from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import FdegError, ModelError, RasterError, UsageError
-from tests.raster.rasters import Samples, samples, write
+from tests.raster.rasters import Samples, coloured, samples, trip, write
 
 GRID = rasterio.Affine(10, 0, 500000, 0, -10, 5e6)
 
@@ -36,6 +37,51 @@ def test_a_scene_reads_like_a_raster(file: Path, source: Path) -> None:
         assert {k: scene.profile[k] for k in known} == {k: before.profile[k] for k in known}
         assert scene.read().shape == scene.shape
         assert scene.read().dtype == np.uint8
+
+
+def test_bands_and_masks_are_read_as_rasterio_reads_them(file: Path, tmp_path: Path) -> None:
+    fdeg_codec.decode(file, tmp_path / "decoded.tif")
+    window = rasterio.windows.Window(5, 10, 60, 50)
+    with rasterio.open(tmp_path / "decoded.tif") as decoded, fdeg_codec.open(file) as scene:
+        assert scene.bounds == decoded.bounds
+        for indexes in (None, 2, [3], [3, 1, 1]):
+            for masked in (False, True):
+                mine, theirs = (d.read(indexes=indexes, window=window, masked=masked) for d in (scene, decoded))
+                np.testing.assert_array_equal(mine, theirs)
+                assert mine.shape == theirs.shape
+                assert type(mine) is type(theirs)
+                if masked:
+                    np.testing.assert_array_equal(mine.mask, theirs.mask)
+                    assert mine.fill_value == theirs.fill_value
+        for number in (0, 4):
+            with pytest.raises(UsageError, match=f"has no band {number}; its bands are 1 to 3"):
+                scene.read(indexes=number)
+        with pytest.raises(UsageError, match="whole pixels"):
+            scene.read(rasterio.windows.Window(0.5, 0, 10, 10))
+
+
+@pytest.mark.parametrize("kind", ["alpha", "mask"])
+def test_what_is_transparent_or_masked_is_so_as_in_rasterio(weights: Path, tmp_path: Path, kind: str) -> None:
+    data = samples(4)
+    data[3] = np.where(data[3] > 90, data[3], 0)
+    colours = coloured("red", "green", "blue", "alpha" if kind == "alpha" else "nir")
+    trip(write(tmp_path / "a.tif", data, colours, data[3] if kind == "mask" else None))
+    with rasterio.open(tmp_path / "decoded.tif") as decoded, fdeg_codec.open(tmp_path / "trip.fdg") as scene:
+        mine, theirs = scene.read(masked=True), decoded.read(masked=True)
+        assert theirs.mask.any()
+        np.testing.assert_array_equal(mine.mask, theirs.mask)
+        np.testing.assert_array_equal(mine.data, theirs.data)
+
+
+def test_bands_that_are_not_asked_for_are_not_decoded(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(4)), tmp_path / "a.fdg", model="tiny")
+    asked: list[int] = []
+    entry = Reader.entry
+    monkeypatch.setattr(Reader, "entry", lambda self, tile, k: asked.append(k) or entry(self, tile, k))
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+        fourth = scene.read(indexes=4)
+        assert asked == [1]
+        np.testing.assert_array_equal(fourth, scene.read()[3])
 
 
 def test_save_read_and_decode_agree(file: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_exceptions_say_which_way_to_go(seed: int) -> None:
     rounded = encoder.round(grid)
     assert encoder.exceptions == (kind == 1).sum() > 10
     values = mixtures(rounded).centres + np.rint(30 * rng.standard_cauchy(70)).astype(np.int32)
-    code_latents(encoder, rounded, values)
+    code_latents(encoder, mixtures(rounded), values)
     words = Words(encoder.finish())
     assert words.latents((grid + NEAR * rng.uniform(-0.99, 0.99, grid.shape)).tolist()) == values.tolist()
     assert words.used_up

@@ -1,0 +1,48 @@
+"""How an encoder makes integers of latents. A decoder reads whatever was chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.entropy.mixture import SPARED, Mixtures
+from fdeg_codec.entropy.tables import FAR, REACH, STEPS, TOTAL, gaussian_cdf
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.int32]
+
+# Bits that a squared error of one quantiser step is worth. Where a trained network stands, the slope of eq. 3 is the same
+# for every latent and lambda: 6 / ln 2 = 8.7 in theory, 7.3 to 8.4 as measured. A choice of each by itself does not see
+# that errors to one side add up, so four times that serves best.
+WORTH = 32.0
+SURE = 0.1  # a latent nearer than this to an integer stays there
+
+
+def nearest(y: Floats, _: Mixtures | None = None) -> Integers:
+    """Plain rounding, half up."""
+    return np.floor(y + 0.5).astype(np.int32)
+
+
+def thrifty(y: Floats, mixture: Mixtures) -> Integers:
+    """Of the two integers beside each latent (n) the one that costs less in bits and error together."""
+    out = nearest(y)
+    doubtful = np.flatnonzero(np.abs(y - out) > SURE)
+    first, value = out[doubtful], y[doubtful]
+    other = first + np.where(value > first, 1, -1)
+    saved = _bits(first, mixture, doubtful) - _bits(other, mixture, doubtful)
+    lost = WORTH * (1 - 2 * np.abs(value - first))
+    out[doubtful] = np.where(saved > lost, other, first)
+    return out
+
+
+def _bits(values: Integers, mixture: Mixtures, which: NDArray[np.intp]) -> NDArray[np.float64]:
+    """About what it costs to code `values` as the latents `which`."""
+    table = gaussian_cdf()
+    mass = np.zeros(len(which))
+    for means, scales, weights in zip(mixture.means, mixture.scales, mixture.weights, strict=True):
+        lower = np.clip(STEPS * values - STEPS // 2 - means[which], -FAR, FAR)
+        start = scales[which].astype(np.intp) * table.shape[1] + REACH + lower
+        mass += weights[which] * (table.ravel().take(start + STEPS) - table.ravel().take(start))
+    return -np.log2(mass / TOTAL + 2.0 ** -(SPARED + 4))

@@ -1,0 +1,118 @@
+"""The pictures of an evaluation: found in folders, of one kind, small enough to be held in memory one at a time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.errors import FdegError, RasterError, UsageError
+from fdeg_codec.evaluation.compare import find_ndvi, sample_range
+from fdeg_codec.evaluation.views import Box, view
+
+SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jp2", ".jpg", ".jpeg"}
+MAX_PIXELS = 64 << 20  # what several codecs and metrics can hold at once
+
+
+class Kind(NamedTuple):
+    """What all pictures of a run have in common."""
+
+    bands: int
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.bands} band{'s' * (self.bands > 1)} of {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a file. Its samples are (band, row, column), without alpha."""
+
+    path: Path
+    name: str
+
+    @property
+    def samples(self) -> NDArray[Any]:
+        return _content(self.path)[0]
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        return _content(self.path)[1]
+
+    @property
+    def low(self) -> float:
+        return _content(self.path)[2]
+
+    @property
+    def peak(self) -> float:
+        return _content(self.path)[3]
+
+    @property
+    def pixels(self) -> int:
+        return int(self.samples[0].size)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(len(self.samples), str(self.samples.dtype))
+
+    def ndvi(self, asked: tuple[int, int] | None) -> tuple[int, int] | None:
+        return find_ndvi(_content(self.path)[4], asked)
+
+
+@lru_cache(maxsize=1)
+def _content(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_], float, float, list[str]]:
+    """Samples, validity, lowest sample, range and names of bands: of the latest picture only, as one may be large."""
+    with view(path) as data:
+        _, height, width = data.shape
+        return *data.read(Box(0, 0, width, height)), *sample_range(data), data.names
+
+
+def find(sources: list[Path], limit: int | None = None) -> list[Picture]:
+    """The pictures in these files and folders, by name and number; with a limit every k-th, k as small as it allows."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: at least one picture")
+    paths = [p for source in sources for p in _below(source)]
+    names = [p.name for p in paths]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UsageError(f"{twice}: two pictures of this name; results go by name")
+    step = 1 if limit is None else -(-len(paths) // limit)
+    return [Picture(p, p.name) for p in paths[::step]]
+
+
+def _below(source: Path) -> list[Path]:
+    if not source.exists():
+        raise RasterError(f"{source}: no such file or folder")
+    if not source.is_dir():
+        return [source]
+    paths = sorted((p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES), key=_by_number)
+    if not paths:
+        raise FdegError(f"{source}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    return paths
+
+
+def _by_number(path: Path) -> tuple[str, list[tuple[int, str]]]:
+    """Words as words and numbers as numbers: beach4 before beach14."""
+    return str(path.parent), [(int(part or -1), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
+
+
+def kind_of(pictures: list[Picture]) -> Kind:
+    """The one kind of all pictures, read from their headers."""
+    kinds: dict[Kind, str] = {}
+    for picture in pictures:
+        with view(picture.path) as data:
+            bands, height, width = data.shape
+            if height * width > MAX_PIXELS:
+                raise FdegError(
+                    f"{picture.path}: has {height * width >> 20} megapixels; evaluate pieces of it (fdeg compare takes all)"
+                )
+            kinds.setdefault(Kind(bands, data.dtype), picture.name)
+    if len(kinds) > 1:
+        (a, first), (b, second) = list(kinds.items())[:2]
+        raise UsageError(f"{first} has {a} and {second} has {b}: means over both say nothing; evaluate them apart")
+    return next(iter(kinds))

@@ -1,0 +1,67 @@
+"""The report of a run: summary.json, curves.csv, plots, a comparison sheet, and one HTML page that holds them all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from fdeg_codec.errors import FdegError
+from fdeg_codec.evaluation import page, plots, sheet, summary
+from fdeg_codec.evaluation.curves import Cube
+from fdeg_codec.evaluation.measure import find_codec
+from fdeg_codec.evaluation.pictures import find, kind_of
+
+SHEET_QUALITY = 1  # the sheet's rate is that of the first codec at its second quality
+SHEET = "sheet.png"
+
+
+def write(out: Path, anchor: str, sources: tuple[Path, ...]) -> Path:
+    """Make everything from the table in `out`; returns the page's path."""
+    about, pictures, found = summary.load(out)
+    table = summary.summarise(about, pictures, found, anchor)
+    try:
+        (out / "summary.json").write_text(json.dumps(_plain(table), indent=1) + "\n")
+        _curves(out / "curves.csv", table)
+        drawn = plots.draw(table, out / "plots")
+        words = _sheet(out / SHEET, sources, pictures, found, about)
+        target = out / "report.html"
+        target.write_text(page.render(table, drawn, out / SHEET if words else None, words))
+    except OSError as error:
+        raise FdegError(f"{out}: cannot be written ({error.strerror or error})") from error
+    return target
+
+
+def _sheet(target: Path, sources: tuple[Path, ...], names: list[str], found: list[Cube], about: dict[str, Any]) -> str:
+    """Draw the sheet; returns what it shows."""
+    pictures = [p for p in find(list(sources)) if p.name in names]
+    kind = kind_of(pictures)
+    first = found[0]
+    rates = dict(zip(names, first.figures["bpp"][:, SHEET_QUALITY].tolist(), strict=True))
+    picture = sheet.typical(pictures, [rates[p.name] for p in pictures])
+    labels = {name: c["label"] for name, c in about["codecs"].items()}
+    codecs = [find_codec(kind, c.codec) for c in found]
+    sheet.draw(picture, codecs, labels, rates[picture.name], target)
+    return f"{picture.name}, each codec's file as near as it comes to {rates[picture.name]:.3f} bits per pixel"
+
+
+def _curves(path: Path, table: dict[str, Any]) -> None:
+    """The mean curves, one row per codec and quality."""
+    columns = list(dict.fromkeys(name for curve in table["curves"].values() for name in curve))
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["codec", *columns])
+        for codec, curve in table["curves"].items():
+            for k in range(len(curve["quality"])):
+                writer.writerow([codec, *(repr(curve[name][k]) if name in curve else "" for name in columns)])
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows neither infinity nor what is not a number."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

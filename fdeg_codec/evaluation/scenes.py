@@ -1,0 +1,119 @@
+"""What a picture is for: a small land-use classifier, trained on originals only, that looks at decoded pictures.
+
+Features of k-means (Coates, Lee and Ng, AISTATS 2011) over whitened patches, pooled over the picture and its quarters, and a
+linear classifier on top: minutes on one core, and fine texture matters to it, which is what codecs take away.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fdeg_codec.errors import FdegError
+from fdeg_codec.evaluation.pictures import Kind, Picture
+
+PATCH = 6
+STRIDE = 3
+WORDS = 400
+PATCHES_PER_PICTURE = 120
+WHITENING = 0.1  # added to the variances of patches of unit variance
+CONTRAST = 10.0  # added to a patch's variance (samples in 0..255), so that flat patches stay flat
+SIDE = 256
+STRENGTH = 0.01  # of the linear classifier (C)
+SEED = 3
+RGB = Kind(3, "uint8")
+
+
+def class_of(path: Path) -> str:
+    """The word that the file's name begins with: airplane04 is an airplane."""
+    return re.match(r"[^\d]*", path.stem).group().rstrip("_-. ")  # type: ignore[union-attr]
+
+
+class Classifier:
+    """Trained once; `right` says for a decoded picture whether its class is still seen."""
+
+    def __init__(self, pictures: list[Picture]) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        names = [class_of(p.path) for p in pictures]
+        if len({*names}) < 2:
+            raise FdegError(f"{pictures[0].path.parent}: names of its pictures tell no classes (airplane04.png is an airplane)")
+        self._learn_words(pictures)
+        features = np.stack([self._features(p.samples) for p in pictures])
+        self._mean, self._spread = features.mean(0), features.std(0) + 1e-6
+        self._linear = LogisticRegression(C=STRENGTH, max_iter=500)
+        self._linear.fit(self._scaled(features), names)
+
+    def __call__(self, samples: NDArray[Any]) -> str:
+        """The class of a picture (band, row, column)."""
+        return str(self._linear.predict(self._scaled(self._features(samples)[None]))[0])
+
+    def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (features - self._mean) / self._spread
+
+    def _learn_words(self, pictures: list[Picture]) -> None:
+        """Whiten patches drawn from the pictures, and find the centres of their clusters."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        rng = np.random.default_rng(SEED)
+        drawn = []
+        for picture in pictures:
+            patches = _patches(picture.samples)[0].T
+            drawn.append(patches[torch.from_numpy(rng.choice(len(patches), PATCHES_PER_PICTURE))])
+        flat = _normal(torch.cat(drawn).T[None])[0].T
+        self._centre = flat.mean(0)
+        covariance = torch.cov((flat - self._centre).T)
+        values, vectors = torch.linalg.eigh(covariance)
+        self._whiten = vectors @ torch.diag((values + WHITENING).rsqrt()) @ vectors.T
+        white = ((flat - self._centre) @ self._whiten).numpy()
+        found = MiniBatchKMeans(WORDS, random_state=SEED, n_init=1, batch_size=4096, max_iter=30).fit(white)
+        self._words = torch.from_numpy(found.cluster_centers_.astype(np.float32))
+
+    @torch.inference_mode()
+    def _features(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """How near the patches of the picture, and of its quarters, are to each word ('triangle' of the paper)."""
+        patches, height, width = _patches(samples)
+        white = (_normal(patches[None])[0].T - self._centre) @ self._whiten
+        near = (self._words**2).sum(1) - 2 * white @ self._words.T + (white**2).sum(1, keepdim=True)
+        distance = near.clamp_min(0).sqrt()
+        activity = (distance.mean(1, keepdim=True) - distance).clamp_min(0).reshape(height, width, WORDS)
+        top, left = height // 2, width // 2
+        quarters = [activity[:top, :left], activity[:top, left:], activity[top:, :left], activity[top:, left:]]
+        # Sorted over the quarters: aerial pictures have no upside.
+        pooled = torch.stack([q.mean((0, 1)) for q in quarters]).sort(0).values
+        return torch.cat([pooled.flatten(), activity.std((0, 1))]).numpy()
+
+
+def _patches(samples: NDArray[Any]) -> tuple[Tensor, int, int]:
+    """(patch content, patch) of a picture, and how many there are down and across."""
+    x = torch.from_numpy(samples.astype(np.float32))[None]
+    if x.shape[2:] != (SIDE, SIDE):
+        x = torch.nn.functional.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
+    count = (SIDE - PATCH) // STRIDE + 1
+    return torch.nn.functional.unfold(x, PATCH, stride=STRIDE)[0], count, count
+
+
+def _normal(patches: Tensor) -> Tensor:
+    """Patches (1, content, patch) without their mean, at unit contrast."""
+    return (patches - patches.mean(1, keepdim=True)) / (patches.var(1, keepdim=True) + CONTRAST).sqrt()
+
+
+def save(classifier: Classifier, path: Path) -> None:
+    """For the processes of a run, and for going on with one."""
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(pickle.dumps(classifier))
+    draft.replace(path)
+
+
+def load(path: Path) -> Classifier:
+    """What `save` wrote, in a folder of one's own."""
+    found = pickle.loads(path.read_bytes())
+    assert isinstance(found, Classifier)
+    return found

@@ -1,0 +1,104 @@
+"""Codecs for what is not 8-bit RGB: other depths and numbers of bands, as geographers store them."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+
+from fdeg_codec.evaluation import payload
+from fdeg_codec.evaluation.codec import Codec, listed
+from fdeg_codec.evaluation.pictures import Kind, Picture
+
+JXL_EFFORT = 7
+
+
+def is_wide(kind: Kind) -> bool:
+    return kind.dtype in ("uint8", "uint16") and kind != Kind(3, "uint8")
+
+
+def jpeg2000() -> Codec:
+    def encode(picture: Picture, target: Path, quality: float) -> None:
+        options = {"QUALITY": f"{quality:g}", "CODEC": "J2K", "REVERSIBLE": "NO", "YCBCR420": "NO"}
+        _write(picture.samples, target, "JP2OpenJPEG", **options)
+        Path(f"{target}.aux.xml").unlink(missing_ok=True)
+
+    qualities = (0.4, 0.8, 1.5, 3.0, 5.0, 8.0, 12.0)
+    about = _about("JP2OpenJPEG: irreversible, bare codestream, QUALITY (per cent of the raw size)", qualities)
+    return Codec("jpeg2000", "JPEG 2000", about, ".j2k", qualities, (0.2, 60), encode, _read, payload.of_jpeg2000, is_wide)
+
+
+def lerc() -> Codec:
+    """Limited error raster compression: a bound on the error of every sample, here in units of the samples' range / 4096."""
+
+    def encode(picture: Picture, target: Path, quality: float) -> None:
+        bound = max(quality * picture.peak / 4096, 0)
+        _write(
+            picture.samples,
+            target,
+            "GTiff",
+            COMPRESS="LERC_ZSTD",
+            ZSTD_LEVEL="22",
+            MAX_Z_ERROR=f"{bound:.6g}",
+            INTERLEAVE="BAND",
+        )
+
+    qualities = (192.0, 96.0, 48.0, 24.0, 12.0, 6.0, 3.0)
+    about = _about("LERC_ZSTD in GeoTIFF: ZSTD_LEVEL 22, MAX_Z_ERROR in 1/4096 of the range", qualities)
+    return Codec("lerc", "LERC", about, ".tif", qualities, (1024, 0.5), encode, _read, payload.of_tiff, is_wide)
+
+
+def jpegxl() -> Codec | dict[str, str]:
+    if not importlib.util.find_spec("imagecodecs") or not importlib.util.find_spec("tifffile"):
+        return {"jxl": "needs the packages imagecodecs and tifffile: pip install 'fdeg[eval]'"}
+    import imagecodecs
+    import tifffile
+
+    def encode(picture: Picture, target: Path, quality: float) -> None:
+        """One codestream per band in a TIFF: as bands of one codestream those beyond the third are coded badly."""
+        settings = {"distance": quality, "effort": JXL_EFFORT, "numthreads": 1}
+        with tifffile.TiffWriter(target) as tiff:
+            tiff.write(
+                picture.samples,
+                photometric="minisblack",
+                planarconfig="separate",
+                rowsperstrip=picture.samples.shape[1],
+                compression="jpegxl",
+                compressionargs=settings,
+                metadata=None,
+                software=False,
+            )
+
+    def decode(path: Path) -> NDArray[Any]:
+        samples = tifffile.imread(path)
+        return samples if samples.ndim == 3 else samples[None]
+
+    qualities = (14.0, 8.0, 5.0, 3.0, 1.5, 0.8, 0.4)
+    about = f"{imagecodecs.jpegxl_version()} in TIFF, bands apart: effort={JXL_EFFORT}, distance {listed(qualities)}"
+    return Codec("jxl", "JPEG XL", about, ".tif", qualities, (25, 0.05), encode, decode, payload.of_tiff, is_wide)
+
+
+def _about(words: str, qualities: tuple[float, ...]) -> str:
+    return f"GDAL {rasterio.__gdal_version__}, {words} {listed(qualities)}"
+
+
+def _write(samples: NDArray[Any], target: Path, driver: str, **options: str) -> None:
+    bands, height, width = samples.shape
+    shape: dict[str, Any] = {"count": bands, "height": height, "width": width, "dtype": samples.dtype}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(target, "w", driver=driver, **shape, **options) as data:
+            data.write(samples)
+
+
+def _read(path: Path) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as data:
+            return np.asarray(data.read())

@@ -1,0 +1,66 @@
+"""Folders for what is not finished, each locked by the process that writes in it.
+
+The system lets go of the lock when that process ends, however it ends. So a folder without a lock is rubbish, and whoever
+makes the next one beside it takes it away.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked, and nothing taken away
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX = ".fdeg-draft-"
+OWN = f"{PREFIX}{re.sub('[^A-Za-z0-9.]', '', platform.node())[:64]}-"
+DAY = 86400.0  # seconds for which another machine's folder is left alone: not every shared disk shares its locks
+
+
+@contextmanager
+def draft_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent`, gone when the block ends."""
+    _sweep(parent)
+    folder, lock = _locked(parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked(parent: Path) -> tuple[Path, int]:
+    """A new folder and its lock. Between the two someone may have taken it for rubbish: then another one."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=OWN, dir=parent))
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY)
+            if fcntl:
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _sweep(parent: Path) -> None:
+    """Take away what the dead left."""
+    for folder in parent.glob(f"{PREFIX}*") if fcntl else ():
+        with suppress(OSError):  # no longer there, someone else's, or locked
+            if not folder.name.startswith(OWN) and time.time() - folder.stat().st_mtime < DAY:
+                continue
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

@@ -1,0 +1,59 @@
+"""Time spent by the encoder: less of eq. 3, in files that any decoder reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from skimage.metrics import mean_squared_error
+
+import fdeg_codec
+from fdeg_codec.errors import UsageError
+from tests.pictures import landscape
+
+SIDE = 192
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("effort") / "picture.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=SIDE, height=SIDE, count=3, dtype="uint8") as raster:
+        raster.write(landscape(SIDE, SIDE, seed=3))
+    return path
+
+
+def loss(picture: Path, target: Path, effort: int, quality: int) -> float:
+    """Bits of the whole file and lambda times the error of what comes back, eq. 3, per pixel."""
+    report = fdeg_codec.encode(picture, target, effort=effort, quality=quality, overwrite=True)
+    with rasterio.open(picture) as raster, fdeg_codec.open(target) as scene:
+        error = mean_squared_error(raster.read() / 255, scene.read() / 255)
+    return report.bpp + report.lambda_ * error
+
+
+@pytest.mark.parametrize("quality", [1, 3, 6])
+def test_effort_pays(picture: Path, tmp_path: Path, quality: int) -> None:
+    plain, default, patient = (loss(picture, tmp_path / "x.fdg", effort, quality) for effort in (0, 1, 5))
+    assert patient < default < plain
+
+
+def test_the_same_file_every_time(picture: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "a.fdg", tmp_path / "b.fdg"]
+    for file in files:
+        fdeg_codec.encode(picture, file, effort=3)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-serial"])
+@pytest.mark.parametrize("effort", [0, 1, 3])
+def test_every_context_makes_an_effort(weights: Path, picture: Path, tmp_path: Path, model: str, effort: int) -> None:
+    fdeg_codec.encode(picture, tmp_path / "x.fdg", model=model, effort=effort)
+    with fdeg_codec.open(tmp_path / "x.fdg") as scene:
+        assert scene.verify() > 0
+        assert np.ptp(scene.read()) > 0
+
+
+def test_no_other_efforts(picture: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--effort 10: efforts are 0 to 9"):
+        fdeg_codec.encode(picture, tmp_path / "x.fdg", effort=10)

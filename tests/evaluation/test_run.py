@@ -1,0 +1,190 @@
+"""A whole run: what is measured, what a report holds, and that an interruption loses nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.evaluation import curves, measure, run, summary, table
+from fdeg_codec.evaluation.codec import Codec
+from fdeg_codec.evaluation.pictures import find, kind_of
+from fdeg_codec.evaluation.rivals import rivals
+from fdeg_codec.evaluation.run import Plan
+from tests.cli.conftest import Run
+from tests.pictures import landscape
+from tests.raster.rasters import samples, write
+
+FEW = {"codecs": ("jpeg", "jpeg2000"), "models": ("tiny",), "metrics": ("psnr", "max_error"), "jobs": 1}
+
+
+@pytest.fixture
+def folder(weights: Path, tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    for k, name in enumerate(("beach4", "beach14", "forest4")):
+        Image.fromarray(landscape(64, 96, seed=k).transpose(1, 2, 0)).save(tmp_path / "in" / f"{name}.png")
+    return tmp_path / "in"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "DRAWS", 10)
+
+
+def plan(folder: Path, **more) -> Plan:
+    return Plan(**({"sources": (folder,), "out": folder.parent / "out"} | FEW | more))
+
+
+def test_every_figure_is_that_of_a_real_file(folder: Path, tmp_path: Path) -> None:
+    points = table.read(run.run(plan(folder)))
+    assert len(points) == 3 * (7 + 8 + 6)
+    assert len({(p.picture, p.codec, p.quality) for p in points}) == len(points)
+    codec = rivals(kind_of(find([folder])), ("jpeg",))[0][0]
+    for picture in find([folder]):
+        codec.encode(picture, tmp_path / "x.jpg", 50)
+        found = next(p.values for p in points if (p.picture, p.codec, p.quality) == (picture.name, "jpeg", 50))
+        with Image.open(tmp_path / "x.jpg") as image, Image.open(picture.path) as original:
+            wanted = peak_signal_noise_ratio(np.asarray(original), np.asarray(image), data_range=255)
+        assert found["bytes"] == (tmp_path / "x.jpg").stat().st_size
+        assert found["bpp"] == 8 * found["bytes"] / (64 * 96)
+        assert found["psnr"] == pytest.approx(wanted, abs=1e-9)
+        assert 0 < found["payload_bpp"] < found["bpp"]
+        assert found["encode_seconds"] > 0 < found["decode_seconds"]
+
+
+def test_the_report_follows_from_the_table(folder: Path, fdeg: Run, tmp_path: Path) -> None:
+    words = ["eval", folder, "--out", tmp_path / "out", "--codecs", "jpeg,jpeg2000", "--models", "tiny", "--limit", 2]
+    outcome = fdeg(*words, "--metrics", "psnr,max_error", "--jobs", 1)
+    assert (outcome.code, outcome.err, outcome.out.strip()) == (0, "", str(tmp_path / "out" / "report.html"))
+    out = tmp_path / "out"
+    found = json.loads((out / "summary.json").read_text())
+    with (out / "points.csv").open() as stream:
+        rows = [r for r in csv.DictReader(stream) if r["codec"] == "jpeg" and r["quality"] == "50"]
+    place = found["curves"]["jpeg"]["quality"].index(50)
+    assert found["curves"]["jpeg"]["psnr"][place] == pytest.approx(np.mean([float(r["psnr"]) for r in rows]))
+    pooled = 10 * np.log10(255**2 / np.mean([float(r["mse"]) for r in rows]))
+    assert found["curves"]["jpeg"]["psnr_pooled"][place] == pytest.approx(pooled)
+    assert {*found["bd_rate"]["psnr"]} == {"jpeg", "tiny"}
+    with (out / "curves.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 7 + 8 + 6
+    with Image.open(out / "sheet.png") as image, Image.open(out / "plots" / "psnr.png") as plot:
+        assert image.width > 700 < plot.width
+    page = (out / "report.html").read_text()
+    assert not re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?(?!data:|#)[a-z]+:', page)
+    assert "<script" not in page
+    assert all(name in page for name in ("libjpeg_turbo", "irreversible=True", "JPEG 2000", "fdeg (tiny)"))
+    names = re.findall(r'\bid="([^"]+)"', page)
+    assert len(names) == len({*names})
+    again = summary.summarise(*summary.load(out), "jpeg2000")
+    assert again["bd_rate"] == found["bd_rate"]
+
+
+def test_an_interrupted_run_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+
+    def stopping(after: int) -> None:
+        original = measure._point
+
+        def point(codec: Codec, task, quality, file):
+            if len(encoded) == after:
+                raise KeyboardInterrupt
+            encoded.append((task.picture.name, codec.name, quality))
+            return original(codec, task, quality, file)
+
+        monkeypatch.setattr(measure, "_point", point)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "_point", measure._point)
+        stopping(30)
+        with pytest.raises(KeyboardInterrupt):
+            run.run(plan(folder))
+    kept = {(p.picture, p.codec, p.quality) for p in run.points_of(folder.parent / "out")}
+    assert 0 < len(kept) <= 30
+    with pytest.raises(FdegError, match=r"points\.csv: exists already \(--resume"):
+        run.run(plan(folder))
+    encoded.clear()
+    stopping(10**6)
+    points = table.read(run.run(plan(folder, resume=True)))
+    assert not kept.intersection(encoded)
+    assert len(points) == len({(p.picture, p.codec, p.quality) for p in points}) == 3 * 21
+    encoded.clear()
+    run.run(plan(folder, resume=True, codecs=("jpeg", "webp")))
+    assert {codec for _, codec, _ in encoded} == {"webp"}
+
+
+def test_results_that_do_not_belong_together_are_not_mixed(folder: Path) -> None:
+    run.run(plan(folder, codecs=("jpeg",), limit=1))
+    with pytest.raises(UsageError, match="metrics"):
+        run.run(plan(folder, codecs=("jpeg",), resume=True, metrics=("psnr",)))
+    about = folder.parent / "out" / "run.json"
+    about.write_text(about.read_text().replace("libjpeg_turbo", "libjpeg"))
+    with pytest.raises(UsageError, match="its results of jpeg are of libjpeg "):
+        run.run(plan(folder, codecs=("jpeg",), resume=True))
+    assert len(table.read(run.run(plan(folder, codecs=("jpeg",), overwrite=True, limit=1)))) == 7 + 6
+
+
+def test_processes_give_what_one_gives(folder: Path) -> None:
+    few = {"codecs": ("jpeg", "webp"), "models": (), "limit": 2}
+    alone = table.read(run.run(plan(folder, **few)))
+    seen = []
+    together = table.read(run.run(plan(folder, **few, jobs=2, overwrite=True), lambda done, total: seen.append((done, total))))
+    key = ("bytes", "payload", "mse", "psnr", "max_error")
+    one, two = ({(p.picture, p.codec, p.quality): [p.values[k] for k in key] for p in ps} for ps in (alone, together))
+    assert one == two
+    assert seen == [(k, 4) for k in range(5)]
+
+
+def test_a_codec_that_fails_is_named_and_the_others_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(landscape(64, 97).transpose(1, 2, 0)).save(folder / "odd.png")
+    few = {"codecs": ("jpeg", "hevc"), "models": ()}
+    if rivals(kind_of(find([folder])), ("hevc",))[1]:
+        pytest.skip("no HEVC here")
+    points = table.read(run.run(plan(folder, **few, sources=(folder / "beach4.png", folder / "odd.png"))))
+    assert sum(p.codec == "jpeg" for p in points) == 2 * 7
+    problems = run.describe(folder.parent / "out")["problems"]
+    assert [*problems] == ["hevc: odd.png"]
+    assert "even sides" in problems["hevc: odd.png"]
+
+
+def test_pictures_are_taken_evenly_and_by_number(folder: Path) -> None:
+    assert [p.name for p in find([folder])] == ["beach4.png", "beach14.png", "forest4.png"]
+    assert [p.name for p in find([folder], 2)] == ["beach4.png", "forest4.png"]
+    assert [p.name for p in find([folder / "beach14.png", folder / "beach4.png"])] == ["beach14.png", "beach4.png"]
+
+
+def test_pictures_of_two_kinds_are_refused(folder: Path, fdeg: Run, tmp_path: Path) -> None:
+    write(folder / "gray.tif", samples(1))
+    assert fdeg("eval", folder, "--out", tmp_path / "o").is_one_line(
+        2, "1 band of uint8", "3 bands of uint8", "evaluate them apart"
+    )
+    (tmp_path / "empty").mkdir()
+    assert fdeg("eval", tmp_path / "empty", "--out", tmp_path / "o").is_one_line(1, "empty: holds no pictures")
+    assert fdeg("eval", tmp_path / "none", "--out", tmp_path / "o").is_one_line(1, "none: no such file")
+    assert fdeg("eval", folder / "beach4.png", "--out", tmp_path / "o", "--codecs", "bpg").is_one_line(2, "--codecs bpg")
+    assert not (tmp_path / "o").exists()
+
+
+def test_sixteen_bits(weights: Path, tmp_path: Path) -> None:
+    for k in range(2):
+        data = samples(4, "uint16", 70, 90) + 10 * k
+        data[:, :9] = 0
+        write(tmp_path / f"{k}.tif", data, nodata=0)
+    wanted = Plan(
+        (tmp_path / "0.tif", tmp_path / "1.tif"),
+        tmp_path / "out",
+        models=("tiny",),
+        metrics=("psnr", "ndvi"),
+        ndvi=(1, 4),
+        jobs=1,
+    )
+    points = table.read(run.run(wanted))
+    assert {p.codec for p in points} == {"tiny", "jpeg2000", "jxl", "lerc"}
+    assert all(0 < p.values["ndvi"] < 1 and np.isfinite(p.values["psnr"]) for p in points)
+    assert {*summary.summarise(*summary.load(tmp_path / "out"), "jpeg2000")["bd_rate"]} == {"psnr", "psnr_bands"}
