@@ -125,6 +125,9 @@ def encode(
 
 def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
     """Header and sections of the file that `raster` becomes."""
+    low, high = engine.model.lambdas
+    if not fixed_point(low) <= log2_lambda <= fixed_point(high):
+        raise UsageError(f"--model {engine.model.name}: made for lambda {low:g} to {high:g}")
     ordered = planes.order(raster.coded, raster.metadata.colours)
     sections = metadata.to_sections(raster.metadata)
     optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(ordered)}

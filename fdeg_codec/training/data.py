@@ -18,11 +18,16 @@ Picture = NDArray[np.uint8]
 
 
 def load_folder(folder: Path) -> list[Picture]:
-    """Every picture below `folder` as (row, column, 3), in the order of their names."""
+    """Every picture below `folder` as (row, column, 3)."""
+    return [np.asarray(Image.open(p).convert("RGB")) for p in pictures_in(folder)]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures below `folder`, in the order of their names."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise FdegError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return [np.asarray(Image.open(p).convert("RGB")) for p in paths]
+    return paths
 
 
 class Crops:

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fdeg_codec.devices import multiplies_bfloat16
+from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
@@ -52,14 +54,25 @@ class Trainer:
         groups = zip((plain, fast, hyper_gain), factors, strict=True)
         return [{"params": list(p), "lr": 0.0, "factor": factor} for p, factor in groups]
 
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of an exported model, or with those tensors of it that fit."""
+        known = self.net.state_dict()
+        found = {k: v.float() for k, v in load_weights(weights).items() if k in known and v.shape == known[k].shape}
+        if not found:
+            raise FdegError(f"{weights}: holds no tensor of {self.config.name}")
+        self.net.load_state_dict(known | found)
+        for mean, p in zip(self.average, self.net.parameters(), strict=True):
+            mean.copy_(p.detach())
+
     def progress(self) -> float:
         return self.config.progress(self.step, self.seconds)
 
     def rate(self) -> float:
-        """Cosine from the peak to its final share, after a linear warm-up."""
-        c = self.config
-        cosine = c.final_rate_share + (1 - c.final_rate_share) * (1 + math.cos(math.pi * self.progress())) / 2
-        return c.learning_rate * cosine * min(1.0, (self.step + 1) / c.warm_up)
+        """A cosine, or one drop, from the peak to its final share, after a linear warm-up."""
+        c, progress = self.config, self.progress()
+        left = (1 + math.cos(math.pi * progress)) / 2 if c.drop_at is None else float(progress < c.drop_at)
+        share = c.final_rate_share + (1 - c.final_rate_share) * left
+        return c.learning_rate * share * min(1.0, (self.step + 1) / c.warm_up)
 
     def advance(self) -> dict[str, float]:
         """One step; returns what is worth plotting."""
@@ -158,6 +171,17 @@ def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:
     net = FDEGCNet(config.architecture)
     net.load_state_dict(state["average"])
     return net, {"config": config.name, "steps": state["step"], "minutes": round(state["seconds"] / 60)}
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise FdegError(f"{path}: cannot be read as weights ({error})") from error
 
 
 @torch.no_grad()

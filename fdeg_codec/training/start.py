@@ -1,4 +1,4 @@
-"""Weights before the first step: the linear path is a KLT codec, everything else begins silent."""
+"""Weights before the first step: where there is a linear path it is a KLT codec, and everything else begins silent."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def initialise(net: FDEGCNet, config: Config, crops: Crops) -> None:
     model.y_gain.table.data[:] = levels
     net.y_ungain.table.data[:] = -levels
     model.z_gain.table.data[:] = math.log(config.hyper_gain) + levels / 2
-    last = net.analysis[-2]
-    assert isinstance(last, nn.Conv2d)
-    nn.init.zeros_(last.weight)
-    for p in net.synthesis[-1].parameters():
-        nn.init.zeros_(p)
     nn.init.normal_(model.head.weight, std=0.01)
-    spread = _initialise_linear_path(net, crops) if net.linear_analysis is not None else torch.ones(model.latent)
+    spread = torch.ones(model.latent)
+    if net.linear_analysis is not None:
+        spread = _initialise_linear_path(net, crops)
+        last = net.analysis[-2]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
+        for p in net.synthesis[-1].parameters():
+            nn.init.zeros_(p)
     bias = model.head.bias.data.view(3, -1, model.latent)
     bias[:2] = 0
     bias[2] = torch.log(spread) + torch.tensor(COMPONENT_SPREAD)[:, None]

@@ -43,3 +43,10 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 
 def test_the_configuration_that_comes_along_is_the_default_network() -> None:
     assert find_config("fdegcnet-lite").architecture == Architecture()
+
+
+def test_a_network_without_a_linear_path_learns(tmp_path: Path) -> None:
+    config = replace(CONFIG, architecture=replace(CONFIG.architecture, linear_path=False), steps=60, warm_up=5, hyper_gain=1.0)
+    trainer = Trainer(config, PICTURES[:1], tmp_path, CPU)
+    losses = [trainer.advance()["loss"] for _ in range(60)]
+    assert sum(losses[-15:]) < 0.9 * sum(losses[:15])
