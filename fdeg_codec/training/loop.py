@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
-from fdeg_codec.training.data import Crops, Picture
+from fdeg_codec.training.data import Ahead, Crops, Picture
 from fdeg_codec.training.loss import forward, objective
 from fdeg_codec.training.start import initialise
 
@@ -33,11 +34,11 @@ class Trainer:
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
         self.device = device
-        self.rng = np.random.default_rng(config.seed)
         torch.manual_seed(config.seed)
-        self.crops = Crops(pictures, config.natural_share, self.rng)
+        crops = Crops(pictures, config.natural_share, config.seed)
+        self.batches = Ahead(crops, 0 if device.type == "cpu" else (os.cpu_count() or 1))
         self.net = FDEGCNet(config.architecture)
-        initialise(self.net, config, self.crops)
+        initialise(self.net, config, crops)
         channels_last(self.net.to(self.device))
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimiser = torch.optim.Adam(self._groups(), foreach=True)
@@ -78,9 +79,14 @@ class Trainer:
         """One step; returns what is worth plotting."""
         c = self.config
         stage = c.stage_at(self.progress())
-        x = self.crops.batch(stage.batch, stage.crop).to(self.device, memory_format=torch.channels_last)
+        batch = torch.from_numpy(self.batches.batch(self.step, stage.batch, stage.crop))
+        x = batch.to(self.device, memory_format=torch.channels_last)
         low, high = (math.log2(bound) - 7 for bound in c.lambdas)
-        level = torch.from_numpy(self.rng.uniform(low, high, stage.batch)).float().to(self.device)
+        level = (
+            torch.from_numpy(np.random.default_rng((c.seed, self.step, 1)).uniform(low, high, stage.batch))
+            .float()
+            .to(self.device)
+        )
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate() * group["factor"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device)):
@@ -120,7 +126,6 @@ class Trainer:
             "average": dict(zip((n for n, _ in self.net.named_parameters()), self.average, strict=True)),
             "optimiser": self.optimiser.state_dict(),
             "torch_rng": torch.get_rng_state(),
-            "numpy_rng": self.rng.bit_generator.state,
         }
         partial = self.out / f"{CHECKPOINT}.part"
         torch.save(state, partial)
@@ -134,7 +139,6 @@ class Trainer:
             mean.copy_(saved)
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["torch_rng"].cpu())
-        self.rng.bit_generator.state = state["numpy_rng"]
 
     def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
         """Train to the last step or the time limit; log, validate and save on the way."""

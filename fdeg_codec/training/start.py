@@ -14,6 +14,7 @@ from fdeg_codec.training.config import Config
 from fdeg_codec.training.data import Crops
 
 KLT_GAIN = 12.5  # the quantiser step that suits lambda 4096
+BEFORE_ALL = 2**32  # a step that no training reaches: its crops are for the start
 KLT_CROPS = 500  # of 64 patches each
 COMPONENT_SPREAD = (-1.2, 0.0, 0.8)  # log scales of the mixture's components about the channel's: a peaked start
 
@@ -44,7 +45,7 @@ def _initialise_linear_path(net: FDEGCNet, crops: Crops) -> torch.Tensor:
     analysis, synthesis = net.linear_analysis, net.linear_synthesis
     assert isinstance(analysis, nn.Conv2d)
     assert isinstance(synthesis, nn.ConvTranspose2d)
-    patches = crops.batch(KLT_CROPS, 8 * STRIDE)
+    patches = torch.from_numpy(crops.batch(BEFORE_ALL, KLT_CROPS, 8 * STRIDE))
     blocks = patches.unfold(2, STRIDE, STRIDE).unfold(3, STRIDE, STRIDE).permute(0, 2, 3, 1, 4, 5)
     rows = blocks.reshape(-1, BANDS * STRIDE**2).double().numpy() - 0.5
     mean = rows.mean(0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fdeg_codec.networks.fdegcnet import Architecture
 from fdeg_codec.training.config import Config, Stage, find_config
+from fdeg_codec.training.data import Ahead, Crops
 from fdeg_codec.training.loop import Trainer
 from tests.pictures import landscape
 
@@ -50,3 +52,10 @@ def test_a_network_without_a_linear_path_learns(tmp_path: Path) -> None:
     trainer = Trainer(config, PICTURES[:1], tmp_path, CPU)
     losses = [trainer.advance()["loss"] for _ in range(60)]
     assert sum(losses[-15:]) < 0.9 * sum(losses[:15])
+
+
+def test_batches_made_ahead_are_those_made_at_once() -> None:
+    crops = Crops(PICTURES, 0.5, seed=7)
+    ahead = Ahead(crops, 2)
+    for step, crop in ((3, 64), (4, 64), (5, 96), (5, 96)):
+        np.testing.assert_array_equal(ahead.batch(step, 2, crop), crops.batch(step, 2, crop))
