@@ -51,6 +51,9 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
             "--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]"
         ),
         click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096."),
+        click.option("--bpp", type=float, help="Instead: at most so many bits per pixel, and at most 1 % less."),
+        click.option("--size", type=int, help="Instead: at most so many bytes, and at most 1 % less."),
+        click.option("--psnr", type=float, help="Instead: at least so many decibels, and at most 0.1 more."),
         click.option(
             "--effort",
             type=click.IntRange(0, 9),

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES, encode_picture
 from fdeg_codec.codec.engine import Engine, load_engine
+from fdeg_codec.codec.target import Target, Word
 from fdeg_codec.codec.tiles import Grid, Tile, whole
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
@@ -50,15 +51,36 @@ class Report:
     bytes: int
     bpp: float  # bits per pixel, all bands together, all bytes counted
     seconds: float
+    met: bool  # false if the file came out smaller, or better, than a target allows: no lambda makes use of it all
 
     def as_dict(self) -> dict[str, object]:
         return {k.rstrip("_"): v for k, v in asdict(self).items()}
 
 
+def goal_of(
+    quality: int | None = None,
+    lambda_: float | None = None,
+    bpp: float | None = None,
+    size: int | None = None,
+    psnr: float | None = None,
+    effort: int = DEFAULT_EFFORT,
+    tile: int = DEFAULT_TILE,
+    **_: Any,
+) -> float | Target:
+    """The lambda, or the target, that the words of `encode` ask for, once they make sense."""
+    if not 0 <= effort < len(PASSES):
+        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
+    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
+        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    words: tuple[tuple[Word, float | None], ...] = (("bpp", bpp), ("size", size), ("psnr", psnr))
+    given = [Target(word, value) for word, value in words if value is not None]
+    if len(given) + (quality is not None) + (lambda_ is not None) > 1:
+        raise UsageError("--quality, --lambda, --bpp, --size and --psnr exclude each other")
+    return given[0].check() if given else lambda_of(quality, lambda_)
+
+
 def lambda_of(quality: int | None, lambda_: float | None) -> float:
     """The lambda that a quality or a lambda asks for."""
-    if lambda_ is not None and quality is not None:
-        raise UsageError("--quality and --lambda exclude each other")
     if lambda_ is None:
         wanted = DEFAULT_QUALITY if quality is None else quality
         if not 1 <= wanted <= 6:
@@ -69,21 +91,6 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     return float(lambda_)
 
 
-def check(
-    quality: int | None = None,
-    lambda_: float | None = None,
-    effort: int = DEFAULT_EFFORT,
-    tile: int = DEFAULT_TILE,
-    **_: Any,
-) -> float:
-    """The lambda that the words of `encode` ask for, once they make sense."""
-    if not 0 <= effort < len(PASSES):
-        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
-    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
-        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
-    return lambda_of(quality, lambda_)
-
-
 def encode(
     source: Path | str,
     target: Path | str,
@@ -91,6 +98,9 @@ def encode(
     model: str = DEFAULT_MODEL,
     quality: int | None = None,
     lambda_: float | None = None,
+    bpp: float | None = None,
+    size: int | None = None,
+    psnr: float | None = None,
     effort: int = DEFAULT_EFFORT,
     device: DeviceName = "auto",
     precision: Precision = "auto",
@@ -98,29 +108,47 @@ def encode(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Compress a raster into an .fdg file."""
+    """Compress a raster into an .fdg file.
+
+    `quality`, 1 to 6, or `lambda_` say how well; or let them be found for a file of at most `bpp` bits per pixel or `size`
+    bytes, and at most 1 % less, or of at least `psnr` decibels, and at most 0.1 more.
+    """
     source, target = Path(source), Path(target)
-    wanted = check(quality, lambda_, effort, tile)
+    goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile)
     begin = time.monotonic()
     with Source(source) as raster, replacing(target, overwrite) as draft:
         engine = load_engine(model, device, precision)
-        header, sections = describe(raster, engine, fixed_point(wanted), tile)
-        with draft.open("wb") as stream:
-            write(raster, engine, header, sections, effort, stream, progress)
-            size = stream.tell()
+        if isinstance(goal, Target):
+            from fdeg_codec.codec.aim import aim
+
+            header, met = aim(goal, raster, engine, effort, tile, draft, progress)
+        else:
+            met, header = True, write_at(fixed_point(goal), raster, engine, effort, tile, draft, progress)
+        written = draft.stat().st_size
     return Report(
         source=str(source),
         target=str(target),
         model=engine.model.name,
-        lambda_=wanted,
+        lambda_=header.lambda_ if isinstance(goal, Target) else goal,
         width=header.width,
         height=header.height,
         bands=header.bands,
         tiles=header.tile_rows * header.tile_columns,
-        bytes=size,
-        bpp=8 * size / (header.width * header.height),
+        bytes=written,
+        bpp=8 * written / (header.width * header.height),
         seconds=time.monotonic() - begin,
+        met=met,
     )
+
+
+def write_at(
+    log2_lambda: int, raster: Source, engine: Engine, effort: int, tile: int, draft: Path, progress: Progress | None
+) -> Header:
+    """The whole file, and its header."""
+    header, sections = describe(raster, engine, log2_lambda, tile)
+    with draft.open("wb") as stream:
+        write(raster, engine, header, sections, effort, stream, progress)
+    return header
 
 
 def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
@@ -165,8 +193,7 @@ def write(
     writer = Writer(stream, header, sections)
     grid = Grid(header.height, header.width, header.tile)
     total = grid.down * grid.across
-    ordered = planes.order(raster.coded, raster.metadata.colours)
-    groups = planes.groups([raster.coded.index(b) for b in ordered])
+    groups = groups_of(raster)
     jobs = (partial(encode_tile, engine, header.log2_lambda, effort, groups, read_tile(raster, header, tile)) for tile in grid)
     with Workers(engine.device, total) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
@@ -175,6 +202,11 @@ def write(
             if progress:
                 progress(done, total)
     writer.finish()
+
+
+def groups_of(raster: Source) -> list[list[int]]:
+    """The positions in `raster.coded` of the bands of each plane."""
+    return planes.groups([raster.coded.index(b) for b in planes.order(raster.coded, raster.metadata.colours)])
 
 
 class Material(NamedTuple):

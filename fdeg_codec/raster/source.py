@@ -139,13 +139,18 @@ class Source:
                 f"{self.path}: damaged, or changed while it was read ({_first_line(error.__cause__ or error)})"
             ) from error
 
-    def unit(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The coded bands at `rows` and `columns` in [0, 1], filled where invalid: what analysis sees."""
-        window, inside = _bounding(rows, columns)
+    def truth(self, window: Window) -> tuple[Samples, NDArray[np.bool_]]:
+        """The samples of all bands in a window, and which of them count."""
         samples = self._read(window)
         valid = self._valid(samples)
         if any(layer.kind == "mask" for layer in self.layers):
             valid &= self._mask(window) > 0
+        return samples, valid
+
+    def unit(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The coded bands at `rows` and `columns` in [0, 1], filled where invalid: what analysis sees."""
+        window, inside = _bounding(rows, columns)
+        samples, valid = self.truth(window)
         for b in self.coded:
             samples[b] = masks.fill(samples[b], valid[b])
         return self.mapping.to_unit(samples)[np.ix_(np.array(self.coded), *inside)]
