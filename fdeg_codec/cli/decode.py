@@ -21,6 +21,7 @@ LOST = 3  # the exit code of what was decoded, but not all of it
 @click.argument("dst")
 @click.option("--window", type=options.WindowType(), help="Decode these pixels only, and only the tiles they need.")
 @options.scale
+@options.cog
 @options.device
 @options.precision
 @click.option("--salvage", is_flag=True, help="Decode what is left of a damaged file; exit code 3 if anything is lost.")

@@ -32,6 +32,7 @@ precision: Decorator = click.option(
 scale: Decorator = click.option(
     "--scale", type=int, default=1, help="Decode a picture 2, 4, 8 or 16 times smaller; from 4 on in a quarter of the time."
 )
+cog: Decorator = click.option("--cog", is_flag=True, help="Write a Cloud Optimized GeoTIFF.")
 overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
 max_pixels: Decorator = click.option(
     "--max-pixels",
