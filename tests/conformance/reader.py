@@ -36,8 +36,9 @@ def read(path: Path) -> File:
     header = read_header(data)
     h, at = header, 45 + header["sections"]
     sections = read_sections(data[45:at], header)
+    count = -(-h["height"] // h["tile"]) * -(-h["width"] // h["tile"]) * (h["planes"] + h["layers"])
+    assert at + 4 * count + 4 <= len(data)
     shapes = tile_shapes(h)
-    count = len(shapes) * (h["planes"] + h["layers"])
     index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
     ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
     several = len(shapes) > 1
@@ -88,7 +89,9 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         assert kind in KINDS or kind & 0x80
         if kind in KINDS:
             sections[KINDS[kind]] = section(KINDS[kind], body[start:at])
-    assert len(sections.get("mapping", ())) in (0, 2 * header["bands"])
+    mapping, bands = sections.get("mapping", ()), header["bands"]
+    assert len(mapping) in (0, 2 * bands)
+    assert all(low <= high for low, high in zip(mapping[:bands], mapping[bands:], strict=True))
     layers = sections.get("layers", [])
     assert len(layers) == header["layers"]
     assert all(layers.count(layer) == 1 for layer in layers)
@@ -108,7 +111,16 @@ def section(name: str, data: bytes) -> Any:
         return struct.unpack(f"<{len(data) // 2}H", data)
     text = {0: bytes, 1: inflate}[data[0]](data[1:])
     assert len(text) <= 2**22
-    return json.loads(text)
+    return shallow(json.loads(text), 8)
+
+
+def shallow(value: Any, depth: int) -> Any:
+    """The value, once it is found to have no more floors than that."""
+    if isinstance(value, (list, dict)):
+        assert depth
+        for inner in value.values() if isinstance(value, dict) else value:
+            shallow(inner, depth - 1)
+    return value
 
 
 def tile_shapes(h: dict[str, Any]) -> list[tuple[int, int]]:
