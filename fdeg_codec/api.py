@@ -20,6 +20,7 @@ def decode(
     *,
     window: AnyWindow | None = None,
     scale: int = 1,
+    cog: bool = False,
     device: DeviceName = "auto",
     precision: Precision = "auto",
     preview: bool = False,
@@ -29,11 +30,11 @@ def decode(
     progress: Progress | None = None,
 ) -> Damage:
     """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file, 2, 4, 8 or 16 times
-    smaller with `scale`.
+    smaller with `scale`, a GeoTIFF cloud-optimized with `cog`.
 
     With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
     """
     how: dict[str, bool] = {"preview": preview, "salvage": salvage}
     with Scene(source, device=device, precision=precision, max_pixels=max_pixels, **how) as scene:
-        scene.save(target, window, scale=scale, overwrite=overwrite, progress=progress)
+        scene.save(target, window, scale=scale, cog=cog, overwrite=overwrite, progress=progress)
         return scene.damage

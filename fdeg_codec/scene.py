@@ -117,6 +117,11 @@ class Scene:
         return self.nodatavals[0]
 
     @property
+    def tile(self) -> int:
+        """The side of the squares that are decoded together."""
+        return self._reader.header.tile
+
+    @property
     def crs(self) -> CRS | None:
         return self.metadata.crs
 
@@ -174,6 +179,7 @@ class Scene:
         window: AnyWindow | None = None,
         *,
         scale: int = 1,
+        cog: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -184,7 +190,7 @@ class Scene:
         from fdeg_codec.raster.sink import Sink, driver_of
 
         target, w = Path(target), self._inside(window)
-        driver = driver_of(target)
+        driver = driver_of(target, cog)
         part = _smaller(w, scale)
         described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
         with replacing(target, overwrite) as partial:

@@ -10,6 +10,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,12 @@ class Model:
     def fingerprint(self) -> bytes:
         return bytes.fromhex(self.manifest["sha256"])[:FINGERPRINT_BYTES]
 
+    @property
+    def lambdas(self) -> tuple[float, float]:
+        """The trade-offs it was trained for, from and to."""
+        low, high = self.manifest["lambda"]
+        return float(low), float(high)
+
     def load(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The architecture and the weights, once the hash over both is that of the manifest."""
         from safetensors.torch import load
@@ -55,10 +62,23 @@ class Model:
         return json.loads(architecture), load(data)
 
 
+_ALSO: list[Path] = []
+
+
+@contextmanager
+def also_in(folder: Path) -> Iterator[None]:
+    """Look for models in `folder`, too, and there first."""
+    _ALSO.append(folder)
+    try:
+        yield
+    finally:
+        _ALSO.remove(folder)
+
+
 def folders() -> list[Path]:
     here = Path(__file__).parent
     named = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
-    return [*named, here / "_weights", here.parent / "weights"]
+    return [*_ALSO, *named, here / "_weights", here.parent / "weights"]
 
 
 def installed() -> Iterator[Model]:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -37,7 +36,7 @@ def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     net = FDEGCNet(Architecture((8, 8, 16), 16, 8, 24, 1, context))
     config = Config("tiny", net.architecture, (Stage(1, 64, 2),))
     picture = landscape(512, 512, seed=seed).transpose(1, 2, 0).copy()
-    initialise(net, config, Crops([picture], 1.0, np.random.default_rng(seed)))
+    initialise(net, config, Crops([picture], 1.0, seed))
     # No part may be silent.
     torch.nn.init.normal_(net.analysis[-2].weight, std=0.05)
     torch.nn.init.normal_(net.synthesis[-1].weight, std=0.003)

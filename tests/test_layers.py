@@ -22,6 +22,7 @@ FLOORS = [
     ("entropy", "raster"),
     ("codec",),
     ("scene",),
+    ("arrays",),
     ("api",),
     ("batches",),
     ("training",),

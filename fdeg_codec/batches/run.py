@@ -12,7 +12,7 @@ from fdeg_codec.batches import threads
 from fdeg_codec.batches.plan import Job, Shard, plan
 from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
-from fdeg_codec.codec.encode import check
+from fdeg_codec.codec.encode import goal_of
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.sink import DRIVERS
@@ -52,7 +52,7 @@ def batch(
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
     if not decode:
-        check(**words)
+        goal_of(**words)
     endings = (ENDING,) if decode else tuple(DRIVERS)
     planned = plan(source, f".{format}" if decode else ENDING, endings, glob, shard)
     record = Record(source, target, _identity(task), shard)

@@ -42,6 +42,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @click.option("--decode", is_flag=True, help="Decode .fdg files instead.")
 @click.option("--format", type=click.Choice(["tif", "png", "jp2", "webp"]), default="tif", help="Of decoded scenes.")
 @options.scale
+@options.cog
 @click.option("--scheduler", help="Work on a Dask cluster: its scheduler's address, or the file it leaves.")
 @options.encoding
 @options.as_json

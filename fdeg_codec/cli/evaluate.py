@@ -14,7 +14,7 @@ from fdeg_codec.cli import options
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The report's folder: table, plots, report.html.")
 @click.option("--codecs", type=options.ListType(), help="Of jpeg, jpeg2000, webp, avif, jxl, hevc, vvc, lerc.  [default: all]")
-@click.option("--models", type=options.ListType(), help="See `fdeg models`.  [default: all that are installed]")
+@click.option("--models", type=options.ListType(), help="See `fdeg models`; NAME@9 at effort 9.  [default: all]")
 @options.metrics
 @options.ndvi
 @click.option("--limit", type=int, help="So many pictures at most, evenly spread.")

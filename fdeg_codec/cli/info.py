@@ -20,7 +20,9 @@ def command(file: str, as_json: bool) -> None:
     with options.read_from(file, ".fdg") as path:
         table = summary(path) | {"file": file}
     if as_json:
-        click.echo(json.dumps(table))
+        from fdeg_codec.raster.stac import stac
+
+        click.echo(json.dumps(table | {"stac": stac(table)}))
         return
     tiles = table.pop("tiles")
     for name, value in table.items():

@@ -32,6 +32,7 @@ precision: Decorator = click.option(
 scale: Decorator = click.option(
     "--scale", type=int, default=1, help="Decode a picture 2, 4, 8 or 16 times smaller; from 4 on in a quarter of the time."
 )
+cog: Decorator = click.option("--cog", is_flag=True, help="Write a Cloud Optimized GeoTIFF.")
 overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
 max_pixels: Decorator = click.option(
     "--max-pixels",
@@ -51,6 +52,9 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
             "--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]"
         ),
         click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096."),
+        click.option("--bpp", type=float, help="Instead: at most so many bits per pixel, and at most 1 % less."),
+        click.option("--size", type=int, help="Instead: at most so many bytes, and at most 1 % less."),
+        click.option("--psnr", type=float, help="Instead: at least so many decibels, and at most 0.1 more."),
         click.option("--max-error", type=float, help="No sample is further off than this, in its own units; 0 is lossless."),
         click.option(
             "--effort",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -11,13 +12,18 @@ from fdeg_codec.cli import options
 
 
 @click.command()
-@click.option("--config", required=True, help="A TOML file, or the name of one that fdeg brings along: fdegcnet-lite.")
+@click.option(
+    "--config",
+    required=True,
+    help="A TOML file, or the name of one that comes along: fdegcnet-lite, fdegcnet, paper-128 to paper-4096.",
+)
 @click.option(
     "--train", "train_folders", required=True, multiple=True, type=click.Path(path_type=Path), help="A folder of pictures."
 )
 @click.option(
     "--val", "val_folder", required=True, type=click.Path(path_type=Path), help="A folder of pictures to validate on."
 )
+@click.option("--pretrain", type=click.Path(path_type=Path), help="Begin with the tensors of this .safetensors file that fit.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Checkpoint and log go here.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
 @click.option("--max-minutes", type=float, default=math.inf, help="Save and stop after so long.")
@@ -26,21 +32,34 @@ def command(
     config: str,
     train_folders: tuple[Path, ...],
     val_folder: Path,
+    pretrain: Path | None,
     out: Path,
     resume: bool,
     max_minutes: float,
     device: str,
 ) -> None:
-    """Train a network."""
+    """Train a network.
+
+    OUT gets the checkpoint, log.jsonl and, if matplotlib is there, log.png; at the end a model, and what its files gave.
+    """
     from fdeg_codec.devices import pick_device
     from fdeg_codec.training.config import find_config
     from fdeg_codec.training.data import load_folder
-    from fdeg_codec.training.loop import Trainer
+    from fdeg_codec.training.export import add_validation, export
+    from fdeg_codec.training.loop import Trainer, averaged_from
+    from fdeg_codec.training.validation import plot, table
 
     settings = find_config(config)
     pictures = [p for folder in train_folders for p in load_folder(folder)]
-    validation = load_folder(val_folder)
     trainer = Trainer(settings, pictures, out, pick_device(device))  # type: ignore[arg-type]
     if resume:
         trainer.resume()
-    trainer.run(validation, max_minutes)
+    elif pretrain is not None:
+        trainer.start_from(pretrain)
+    trainer.run(load_folder(val_folder), max_minutes)
+    with suppress(ModuleNotFoundError):  # matplotlib is an extra
+        plot(out / "log.jsonl", out / "log.png")
+    net, trained = averaged_from(settings, out)
+    manifest = export(net, out, settings.name, trained, settings.lambdas)
+    add_validation(manifest, table(out, settings.name, val_folder))
+    click.echo(manifest)

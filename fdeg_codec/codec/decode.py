@@ -255,7 +255,7 @@ class Decoder:
             y = known[own]
             if y is None:
                 continue
-            group = groups[plane]
+            group, maps = groups[plane], self._mapping.select(groups[plane])
             if view.bounded:
                 with _naming(tile, f"residual {plane}"):
                     samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
@@ -263,8 +263,9 @@ class Decoder:
             if self._is_linear(scale):
                 picture = planes.gather(self._engine.preview(y, h.log2_lambda, scale)[:, :height, :width], len(group))
             else:
-                picture = means(planes.gather(self._picture(tile, known), len(group)), scale)
-            samples[group] = self._mapping.select(group).from_unit(picture)
+                picture = planes.gather(self._picture(tile, known), len(group))
+                picture = picture if scale == 1 else means(maps.clipped(picture), scale)
+            samples[group] = maps.from_unit(picture)
         return self._masked(samples, found if scale == 1 else _smaller(found, scale), view.nodata)
 
     def _exactly(self, y: Integers, group: list[int], found: Found, shape: tuple[int, ...], entry: bytes) -> Samples:

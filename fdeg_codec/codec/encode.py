@@ -18,6 +18,7 @@ from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES, encode_picture
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.exact import encode_residual
+from fdeg_codec.codec.target import Target, Word
 from fdeg_codec.codec.tiles import Grid, Tile, latents
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Writer
@@ -56,15 +57,36 @@ class Report:
     bytes: int
     bpp: float  # bits per pixel, all bands together, all bytes counted
     seconds: float
+    met: bool  # false if the file came out smaller, or better, than a target allows: no lambda makes use of it all
 
     def as_dict(self) -> dict[str, object]:
         return {k.rstrip("_"): v for k, v in asdict(self).items()}
 
 
+def goal_of(
+    quality: int | None = None,
+    lambda_: float | None = None,
+    bpp: float | None = None,
+    size: int | None = None,
+    psnr: float | None = None,
+    effort: int = DEFAULT_EFFORT,
+    tile: int = DEFAULT_TILE,
+    **_: Any,
+) -> float | Target:
+    """The lambda, or the target, that the words of `encode` ask for, once they make sense."""
+    if not 0 <= effort < len(PASSES):
+        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
+    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
+        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    words: tuple[tuple[Word, float | None], ...] = (("bpp", bpp), ("size", size), ("psnr", psnr))
+    given = [Target(word, value) for word, value in words if value is not None]
+    if len(given) + (quality is not None) + (lambda_ is not None) > 1:
+        raise UsageError("--quality, --lambda, --bpp, --size and --psnr exclude each other")
+    return given[0].check() if given else lambda_of(quality, lambda_)
+
+
 def lambda_of(quality: int | None, lambda_: float | None) -> float:
     """The lambda that a quality or a lambda asks for."""
-    if lambda_ is not None and quality is not None:
-        raise UsageError("--quality and --lambda exclude each other")
     if lambda_ is None:
         wanted = DEFAULT_QUALITY if quality is None else quality
         if not 1 <= wanted <= 6:
@@ -75,21 +97,6 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     return float(lambda_)
 
 
-def check(
-    quality: int | None = None,
-    lambda_: float | None = None,
-    effort: int = DEFAULT_EFFORT,
-    tile: int = DEFAULT_TILE,
-    **_: Any,
-) -> float:
-    """The lambda that the words of `encode` ask for, once they make sense."""
-    if not 0 <= effort < len(PASSES):
-        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
-    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
-        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
-    return lambda_of(quality, lambda_)
-
-
 def encode(
     source: Path | str,
     target: Path | str,
@@ -97,6 +104,9 @@ def encode(
     model: str = DEFAULT_MODEL,
     quality: int | None = None,
     lambda_: float | None = None,
+    bpp: float | None = None,
+    size: int | None = None,
+    psnr: float | None = None,
     effort: int = DEFAULT_EFFORT,
     device: DeviceName = "auto",
     precision: Precision = "auto",
@@ -108,34 +118,42 @@ def encode(
 ) -> Report:
     """Compress a raster, or those of its `bands` (from 1) that are named, into an .fdg file.
 
-    With `max_error`, in the units of the samples, no sample is further off than that; 0 is lossless. The preview in it has
-    the quality or lambda that is named, else what makes the file small.
+    `quality`, 1 to 6, or `lambda_` say how well; or let them be found for a file of at most `bpp` bits per pixel or `size`
+    bytes, and at most 1 % less, or of at least `psnr` decibels, and at most 0.1 more. With `max_error`, in the units of the
+    samples, no sample is further off than that; 0 is lossless. The preview in it has the quality or lambda that is named,
+    else what makes the file small.
     """
     source, target = Path(source), Path(target)
-    wanted = check(quality, lambda_, effort, tile)
+    goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile)
     if max_error is not None and not 0 <= max_error < math.inf:
         raise UsageError(f"--max-error {max_error:g}: a number from 0")
+    if max_error is not None and isinstance(goal, Target):
+        raise UsageError(f"--max-error and --{goal.word} exclude each other")
     begin = time.monotonic()
     with Source(source, bands, max_error) as raster, replacing(target, overwrite) as draft:
         if max_error is not None and quality is None and lambda_ is None:
-            wanted = lambda_within(raster)
+            goal = lambda_within(raster)
         engine = load_engine(model, device, precision)
-        header, sections = describe(raster, engine, fixed_point(wanted), tile)
-        with draft.open("wb") as stream:
-            write(raster, engine, header, sections, effort, stream, progress)
-            size = stream.tell()
+        if isinstance(goal, Target):
+            from fdeg_codec.codec.aim import aim
+
+            header, met = aim(goal, raster, engine, effort, tile, draft, progress)
+        else:
+            met, header = True, write_at(fixed_point(goal), raster, engine, effort, tile, draft, progress)
+        written = draft.stat().st_size
     return Report(
         source=str(source),
         target=str(target),
         model=engine.model.name,
-        lambda_=wanted,
+        lambda_=header.lambda_ if isinstance(goal, Target) else goal,
         width=header.width,
         height=header.height,
         bands=header.bands,
         tiles=header.tile_rows * header.tile_columns,
-        bytes=size,
-        bpp=8 * size / (header.width * header.height),
+        bytes=written,
+        bpp=8 * written / (header.width * header.height),
         seconds=time.monotonic() - begin,
+        met=met,
     )
 
 
@@ -151,8 +169,21 @@ def lambda_within(raster: Source) -> float:
     return min(max(2048 * (COARSE_BOUND / share) ** 2, float(MIN_LAMBDA)), 2048.0)
 
 
+def write_at(
+    log2_lambda: int, raster: Source, engine: Engine, effort: int, tile: int, draft: Path, progress: Progress | None
+) -> Header:
+    """The whole file, and its header."""
+    header, sections = describe(raster, engine, log2_lambda, tile)
+    with draft.open("wb") as stream:
+        write(raster, engine, header, sections, effort, stream, progress)
+    return header
+
+
 def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
     """Header and sections of the file that `raster` becomes."""
+    low, high = engine.model.lambdas
+    if not fixed_point(low) <= log2_lambda <= fixed_point(high):
+        raise UsageError(f"--model {engine.model.name}: made for lambda {low:g} to {high:g}")
     ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
     sections = metadata.to_sections(raster.metadata)
     optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(ordered)}
@@ -193,8 +224,7 @@ def write(
     writer = Writer(stream, header, sections)
     grid = Grid(header.height, header.width, header.tile)
     total = grid.down * grid.across
-    ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
-    groups = planes.groups(ordered)
+    groups = groups_of(raster)
     encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
     jobs = (partial(encoder, raster.cut(window(tile))) for tile in grid)
     with Workers(engine.device, total) as workers:
@@ -204,6 +234,11 @@ def write(
             if progress:
                 progress(done, total)
     writer.finish()
+
+
+def groups_of(raster: Source) -> list[list[int]]:
+    """The bands of each plane."""
+    return planes.groups(planes.order(raster.coded, raster.metadata.colours, raster.likeness))
 
 
 def window(tile: Tile) -> Window:
@@ -219,13 +254,17 @@ def encode_tile(
         return [b""] * len(groups) + layers + [b""] * len(groups) * bool(raster.bounds)
     entries, residuals = [], []
     for group in groups:
-        unit = raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group]))
-        entry, y = encode_picture(engine, planes.spread(extended(unit)), log2_lambda, effort)
+        entry, y = encode_picture(engine, planes.spread(unit_of(raster, cut, group)), log2_lambda, effort)
         entries.append(entry)
         if raster.max_error is not None:
-            x = exact.picture(engine, y, log2_lambda, unit.shape)
+            x = exact.picture(engine, y, log2_lambda, (len(group), *cut.samples.shape[1:]))
             residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
     return entries + layers + residuals
+
+
+def unit_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
+    """What analysis sees of some bands of a tile."""
+    return extended(raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group])))
 
 
 def known(raster: Source, cut: Cut, group: list[int]) -> list[exact.Band]:

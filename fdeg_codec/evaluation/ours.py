@@ -9,37 +9,44 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fdeg_codec import __version__
+from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.encode import encode as encode_file
 from fdeg_codec.container.header import CODES, MAX_LAMBDA, MIN_LAMBDA
+from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import payload
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import Kind, Picture
 from fdeg_codec.scene import Scene
-from fdeg_codec.weights import Model, by_name, installed
+from fdeg_codec.weights import by_name, installed
 
 LAMBDAS = tuple(float(MIN_LAMBDA * 2**k) for k in range(6))
 
 
 def models(names: tuple[str, ...] | None = None) -> list[Codec]:
-    """The models of these names, or all that are installed."""
-    chosen = installed() if names is None else map(by_name, names)
-    return [_codec(model) for model in {model.name: model for model in chosen}.values()]
+    """The models of these names, or all that are installed. NAME@9 is one at effort 9."""
+    chosen = [m.name for m in installed()] if names is None else names
+    return [_codec(name) for name in dict.fromkeys(chosen)]
 
 
-def _codec(model: Model) -> Codec:
-    about = f"fdeg {__version__}, weights {model.fingerprint.hex()}: lambda {listed(LAMBDAS)}"
+def _codec(name: str) -> Codec:
+    plain, at, text = name.partition("@")
+    if at and not text.isdigit():
+        raise UsageError(f"--models {name}: after the @ comes an effort, as in {plain}@9")
+    effort = int(text) if at else DEFAULT_EFFORT
+    model = by_name(plain)
+    about = f"fdeg {__version__}, weights {model.fingerprint.hex()}, effort {effort}: lambda {listed(LAMBDAS)}"
     bounds = float(MIN_LAMBDA), float(MAX_LAMBDA)
-    encode = partial(_encode, model.name)
-    label = f"fdeg ({model.name})"
-    return Codec(model.name, label, about, ".fdg", LAMBDAS, bounds, encode, _decode, payload.of_fdg, _takes, ours=True)
+    encode = partial(_encode, plain, effort)
+    label = f"fdeg ({plain}{f', effort {effort}' if at else ''})"
+    return Codec(name, label, about, ".fdg", LAMBDAS, bounds, encode, _decode, payload.of_fdg, _takes, ours=True)
 
 
 def _takes(kind: Kind) -> bool:
     return kind.dtype in CODES
 
 
-def _encode(model: str, picture: Picture, target: Path, quality: float) -> None:
-    encode_file(picture.path, target, model=model, lambda_=quality, overwrite=True)
+def _encode(model: str, effort: int, picture: Picture, target: Path, quality: float) -> None:
+    encode_file(picture.path, target, model=model, lambda_=quality, effort=effort, overwrite=True)
 
 
 def _decode(path: Path) -> NDArray[Any]:

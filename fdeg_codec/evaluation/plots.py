@@ -12,7 +12,7 @@ FIGURES = {
     "lpips": ("LPIPS (less is better)", "lpips"),
     "sam": ("spectral angle (degrees, less is better)", "sam"),
     "ndvi": ("NDVI error (less is better)", "ndvi"),
-    "max_error": ("largest error (less is better)", "max_error"),
+    "max_error": ("largest error of a picture (less is better)", "max_error"),
     "scene_right": ("land use recognised (%)", "classes"),
 }
 # Okabe and Ito's colours; ours are black and vermilion, which no rival has.

@@ -1,4 +1,4 @@
-"""The report of a run: summary.json, curves.csv, plots, a comparison sheet, and one HTML page that holds them all."""
+"""The report of a run: summary.json, curves.csv, table.md, plots, a comparison sheet, and one HTML page that holds all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdeg_codec.errors import FdegError
-from fdeg_codec.evaluation import page, plots, sheet, summary
+from fdeg_codec.evaluation import markdown, page, plots, sheet, summary
 from fdeg_codec.evaluation.curves import Cube
 from fdeg_codec.evaluation.measure import find_codec
 from fdeg_codec.evaluation.pictures import find, kind_of
@@ -25,6 +25,8 @@ def write(out: Path, anchor: str, sources: tuple[Path, ...]) -> Path:
     try:
         (out / "summary.json").write_text(json.dumps(_plain(table), indent=1) + "\n")
         _curves(out / "curves.csv", table)
+        if "psnr" in table["bd_rate"]:
+            (out / "table.md").write_text(markdown.render(table))
         drawn = plots.draw(table, out / "plots")
         words = _sheet(out / SHEET, sources, pictures, found, about)
         target = out / "report.html"

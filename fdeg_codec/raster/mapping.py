@@ -62,6 +62,11 @@ class Mapping:
             values = np.floor(values + x.dtype.type(0.5))
         return np.clip(values, least, most).astype(self.dtype)
 
+    def clipped(self, x: Floats) -> Floats:
+        """The network's numbers within what each band's bounds become."""
+        ends = [((y.least - y.low) / y.span, (y.most - y.low) / y.span) for y in self.lines]
+        return np.clip(x, *(_column(end, x.dtype) for end in zip(*ends, strict=True)))
+
     def select(self, bands: list[int]) -> Mapping:
         return Mapping(self.dtype, tuple(self.lines[b] for b in bands))
 

@@ -26,6 +26,8 @@ DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jp2": "JP2OpenJPE
 OPTIONS: dict[str, dict[str, str]] = {
     "PNG": {},
     "JP2OpenJPEG": {"REVERSIBLE": "YES", "QUALITY": "100"},
+    # A Cloud Optimized GeoTIFF: with overviews, in the order in which it is read over a network.
+    "COG": {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "OVERVIEW_RESAMPLING": "AVERAGE"},
     "WEBP": {"LOSSLESS": "YES", "EXACT": "1"},  # exact: also the colours of transparent pixels
 }
 PICTURES = ("PNG", "WEBP")  # take the last of two or four bands for transparency, whatever it is
@@ -33,12 +35,13 @@ BLOCK = 512
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, SystemError)  # the last is what a failed copy without a message gives
 
 
-def driver_of(path: Path) -> str:
-    try:
-        return DRIVERS[path.suffix.lower()]
-    except KeyError:
-        known = ", ".join(DRIVERS)
-        raise UsageError(f"{path}: the ending of its name must be one of {known}") from None
+def driver_of(path: Path, cog: bool = False) -> str:
+    driver = DRIVERS.get(path.suffix.lower())
+    if driver is None:
+        raise UsageError(f"{path}: the ending of its name must be one of {', '.join(DRIVERS)}")
+    if cog and driver != "GTiff":
+        raise UsageError(f"{path}: the ending of its name must be .tif with --cog")
+    return "COG" if cog else driver
 
 
 class Sink:

@@ -190,6 +190,11 @@ class Source:
                 f"{self.path}: damaged, or changed while it was read ({_first_line(error.__cause__ or error)})"
             ) from error
 
+    def truth(self, window: Window) -> tuple[Samples, NDArray[np.bool_]]:
+        """The samples of all bands in a window, and which of them count."""
+        cut = self.cut(window)
+        return cut.samples, np.stack([cut.valid(band) for band in range(self.bands)])
+
 
 def reflected(start: int, stop: int, size: int) -> NDArray[np.intp]:
     """The positions start..stop-1 of a line of `size` pixels that continues as its mirror image."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import Architecture
 
+CONFIGS = Path(__file__).parent / "configs"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -31,6 +33,7 @@ class Config:
     minutes: float = math.inf  # whichever of the two ends first
     learning_rate: float = 5e-4
     final_rate_share: float = 0.02
+    drop_at: float | None = None  # share of the run at which the rate falls to its final share at once; None: a cosine
     warm_up: int = 100
     gain_rate_factor: float = 10.0
     hyper_gain_rate_factor: float = 0.0
@@ -54,7 +57,7 @@ class Config:
 
 def find_config(name: str) -> Config:
     """The configuration in a file, or the one of that name beside this module."""
-    own = Path(__file__).parent / "configs" / f"{name}.toml"
+    own = CONFIGS / f"{name}.toml"
     path = own if own.exists() else Path(name)
     try:
         return load_config(path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from fdeg_codec.errors import FdegError
 
@@ -18,28 +18,34 @@ Picture = NDArray[np.uint8]
 
 
 def load_folder(folder: Path) -> list[Picture]:
-    """Every picture below `folder` as (row, column, 3), in the order of their names."""
+    """Every picture below `folder` as (row, column, 3)."""
+    return [np.asarray(Image.open(p).convert("RGB")) for p in pictures_in(folder)]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures below `folder`, in the order of their names."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise FdegError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return [np.asarray(Image.open(p).convert("RGB")) for p in paths]
+    return paths
 
 
 class Crops:
     """An endless draw of crops, pictures weighted by the square root of their area."""
 
-    def __init__(self, pictures: list[Picture], natural_share: float, rng: np.random.Generator) -> None:
+    def __init__(self, pictures: list[Picture], natural_share: float, seed: int) -> None:
         self.pictures = pictures
         self.natural_share = natural_share
-        self.rng = rng
+        self.seed = seed
         weights = np.sqrt([p.shape[0] * p.shape[1] for p in pictures])
         self.weights = weights / weights.sum()
 
-    def batch(self, size: int, crop: int) -> Tensor:
-        return torch.stack([torch.from_numpy(self._one(crop)) for _ in range(size)])
+    def batch(self, step: int, size: int, crop: int) -> NDArray[np.float32]:
+        """(sample, band, row, column): the same for a step whoever asks, so that batches may be made ahead elsewhere."""
+        rng = np.random.default_rng((self.seed, step))
+        return np.stack([self._one(crop, rng) for _ in range(size)])
 
-    def _one(self, crop: int) -> NDArray[np.float32]:
-        rng = self.rng
+    def _one(self, crop: int, rng: np.random.Generator) -> NDArray[np.float32]:
         picture = self.pictures[rng.choice(len(self.pictures), p=self.weights)]
         # Large pictures are drawn at full or half resolution: two ground sampling distances for one.
         shrink = 2 if min(picture.shape[:2]) >= 4 * crop and rng.random() < 0.3 else 1
@@ -57,6 +63,37 @@ class Crops:
         if rng.random() > self.natural_share:
             x = disguise(x, rng)
         return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+
+
+class Ahead:
+    """Batches made by other processes while the network steps: a GPU would wait for one that makes its own."""
+
+    def __init__(self, crops: Crops, workers: int) -> None:
+        self._crops = crops
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._known: dict[tuple[int, int, int], Future[NDArray[np.float32]]] = {}
+
+    def batch(self, step: int, size: int, crop: int) -> NDArray[np.float32]:
+        if not self._workers:
+            return self._crops.batch(step, size, crop)
+        if self._pool is None:  # forked, they share the pictures
+            context = get_context("fork")
+            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_adopt, initargs=(self._crops,))
+        wanted = [(step + k, size, crop) for k in range(2 * self._workers)]
+        self._known = {key: self._known.get(key) or self._pool.submit(_made, *key) for key in wanted}
+        return self._known.pop(wanted[0]).result()
+
+
+_adopted: list[Crops] = []
+
+
+def _adopt(crops: Crops) -> None:
+    _adopted[:] = [crops]
+
+
+def _made(step: int, size: int, crop: int) -> NDArray[np.float32]:
+    return _adopted[0].batch(step, size, crop)
 
 
 def disguise(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fdeg_codec.codec.engine import Z_TABLE
+from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA
 from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
@@ -23,7 +24,9 @@ Z_HALF = 31
 SMALL = 4096  # tensors up to this size keep single precision
 
 
-def export(net: FDEGCNet, folder: Path, name: str, trained: dict[str, Any]) -> Path:
+def export(
+    net: FDEGCNet, folder: Path, name: str, trained: dict[str, Any], lambdas: tuple[float, float] = (MIN_LAMBDA, MAX_LAMBDA)
+) -> Path:
     """Write `name`.safetensors and `name`.json into `folder`; returns the manifest's path."""
     tensors = {k: _halved(v) for k, v in net.state_dict().items()}
     tensors[Z_TABLE] = torch.from_numpy(z_frequencies(net))
@@ -33,12 +36,20 @@ def export(net: FDEGCNet, folder: Path, name: str, trained: dict[str, Any]) -> P
         "name": name,
         "sha256": hashlib.sha256(data).hexdigest(),
         "parameters": sum(p.numel() for p in net.parameters()),
-        "lambda": [128, 4096],
+        "lambda": [max(lambdas[0], MIN_LAMBDA), min(lambdas[1], MAX_LAMBDA)],
         "trained": trained,
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.safetensors").write_bytes(data)
-    path = folder / f"{name}.json"
+    return _describe(folder / f"{name}.json", manifest)
+
+
+def add_validation(manifest: Path, rows: list[dict[str, float]]) -> None:
+    """Say in a model's manifest what its files gave."""
+    _describe(manifest, json.loads(manifest.read_text()) | {"validation": rows})
+
+
+def _describe(path: Path, manifest: dict[str, Any]) -> Path:
     path.write_text(json.dumps(manifest, indent=2) + "\n")
     return path
 

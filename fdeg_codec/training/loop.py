@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fdeg_codec.devices import multiplies_bfloat16
+from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
-from fdeg_codec.training.data import Crops, Picture
+from fdeg_codec.training.data import Ahead, Crops, Picture
 from fdeg_codec.training.loss import forward, objective
 from fdeg_codec.training.start import initialise
 
@@ -31,11 +34,11 @@ class Trainer:
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
         self.device = device
-        self.rng = np.random.default_rng(config.seed)
         torch.manual_seed(config.seed)
-        self.crops = Crops(pictures, config.natural_share, self.rng)
+        crops = Crops(pictures, config.natural_share, config.seed)
+        self.batches = Ahead(crops, 0 if device.type == "cpu" else (os.cpu_count() or 1))
         self.net = FDEGCNet(config.architecture)
-        initialise(self.net, config, self.crops)
+        initialise(self.net, config, crops)
         channels_last(self.net.to(self.device))
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimiser = torch.optim.Adam(self._groups(), foreach=True)
@@ -52,22 +55,38 @@ class Trainer:
         groups = zip((plain, fast, hyper_gain), factors, strict=True)
         return [{"params": list(p), "lr": 0.0, "factor": factor} for p, factor in groups]
 
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of an exported model, or with those tensors of it that fit."""
+        known = self.net.state_dict()
+        found = {k: v.float() for k, v in load_weights(weights).items() if k in known and v.shape == known[k].shape}
+        if not found:
+            raise FdegError(f"{weights}: holds no tensor of {self.config.name}")
+        self.net.load_state_dict(known | found)
+        for mean, p in zip(self.average, self.net.parameters(), strict=True):
+            mean.copy_(p.detach())
+
     def progress(self) -> float:
         return self.config.progress(self.step, self.seconds)
 
     def rate(self) -> float:
-        """Cosine from the peak to its final share, after a linear warm-up."""
-        c = self.config
-        cosine = c.final_rate_share + (1 - c.final_rate_share) * (1 + math.cos(math.pi * self.progress())) / 2
-        return c.learning_rate * cosine * min(1.0, (self.step + 1) / c.warm_up)
+        """A cosine, or one drop, from the peak to its final share, after a linear warm-up."""
+        c, progress = self.config, self.progress()
+        left = (1 + math.cos(math.pi * progress)) / 2 if c.drop_at is None else float(progress < c.drop_at)
+        share = c.final_rate_share + (1 - c.final_rate_share) * left
+        return c.learning_rate * share * min(1.0, (self.step + 1) / c.warm_up)
 
     def advance(self) -> dict[str, float]:
         """One step; returns what is worth plotting."""
         c = self.config
         stage = c.stage_at(self.progress())
-        x = self.crops.batch(stage.batch, stage.crop).to(self.device, memory_format=torch.channels_last)
+        batch = torch.from_numpy(self.batches.batch(self.step, stage.batch, stage.crop))
+        x = batch.to(self.device, memory_format=torch.channels_last)
         low, high = (math.log2(bound) - 7 for bound in c.lambdas)
-        level = torch.from_numpy(self.rng.uniform(low, high, stage.batch)).float().to(self.device)
+        level = (
+            torch.from_numpy(np.random.default_rng((c.seed, self.step, 1)).uniform(low, high, stage.batch))
+            .float()
+            .to(self.device)
+        )
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate() * group["factor"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device)):
@@ -107,7 +126,6 @@ class Trainer:
             "average": dict(zip((n for n, _ in self.net.named_parameters()), self.average, strict=True)),
             "optimiser": self.optimiser.state_dict(),
             "torch_rng": torch.get_rng_state(),
-            "numpy_rng": self.rng.bit_generator.state,
         }
         partial = self.out / f"{CHECKPOINT}.part"
         torch.save(state, partial)
@@ -121,7 +139,6 @@ class Trainer:
             mean.copy_(saved)
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["torch_rng"].cpu())
-        self.rng.bit_generator.state = state["numpy_rng"]
 
     def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
         """Train to the last step or the time limit; log, validate and save on the way."""
@@ -158,6 +175,17 @@ def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:
     net = FDEGCNet(config.architecture)
     net.load_state_dict(state["average"])
     return net, {"config": config.name, "steps": state["step"], "minutes": round(state["seconds"] / 60)}
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise FdegError(f"{path}: cannot be read as weights ({error})") from error
 
 
 @torch.no_grad()

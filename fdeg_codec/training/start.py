@@ -1,4 +1,4 @@
-"""Weights before the first step: the linear path is a KLT codec, everything else begins silent."""
+"""Weights before the first step: where there is a linear path it is a KLT codec, and everything else begins silent."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fdeg_codec.training.config import Config
 from fdeg_codec.training.data import Crops
 
 KLT_GAIN = 12.5  # the quantiser step that suits lambda 4096
+BEFORE_ALL = 2**32  # a step that no training reaches: its crops are for the start
 KLT_CROPS = 500  # of 64 patches each
 COMPONENT_SPREAD = (-1.2, 0.0, 0.8)  # log scales of the mixture's components about the channel's: a peaked start
 
@@ -25,13 +26,15 @@ def initialise(net: FDEGCNet, config: Config, crops: Crops) -> None:
     model.y_gain.table.data[:] = levels
     net.y_ungain.table.data[:] = -levels
     model.z_gain.table.data[:] = math.log(config.hyper_gain) + levels / 2
-    last = net.analysis[-2]
-    assert isinstance(last, nn.Conv2d)
-    nn.init.zeros_(last.weight)
-    for p in net.synthesis[-1].parameters():
-        nn.init.zeros_(p)
     nn.init.normal_(model.head.weight, std=0.01)
-    spread = _initialise_linear_path(net, crops) if net.linear_analysis is not None else torch.ones(model.latent)
+    spread = torch.ones(model.latent)
+    if net.linear_analysis is not None:
+        spread = _initialise_linear_path(net, crops)
+        last = net.analysis[-2]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
+        for p in net.synthesis[-1].parameters():
+            nn.init.zeros_(p)
     bias = model.head.bias.data.view(3, -1, model.latent)
     bias[:2] = 0
     bias[2] = torch.log(spread) + torch.tensor(COMPONENT_SPREAD)[:, None]
@@ -42,7 +45,7 @@ def _initialise_linear_path(net: FDEGCNet, crops: Crops) -> torch.Tensor:
     analysis, synthesis = net.linear_analysis, net.linear_synthesis
     assert isinstance(analysis, nn.Conv2d)
     assert isinstance(synthesis, nn.ConvTranspose2d)
-    patches = crops.batch(KLT_CROPS, 8 * STRIDE)
+    patches = torch.from_numpy(crops.batch(BEFORE_ALL, KLT_CROPS, 8 * STRIDE))
     blocks = patches.unfold(2, STRIDE, STRIDE).unfold(3, STRIDE, STRIDE).permute(0, 2, 3, 1, 4, 5)
     rows = blocks.reshape(-1, BANDS * STRIDE**2).double().numpy() - 0.5
     mean = rows.mean(0)

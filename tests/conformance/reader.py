@@ -41,8 +41,9 @@ def read(path: Path) -> File:
     header = read_header(data)
     h, at = header, 45 + header["sections"]
     sections = read_sections(data[45:at], header)
+    count = -(-h["height"] // h["tile"]) * -(-h["width"] // h["tile"]) * (h["planes"] * (1 + h["flags"]) + h["layers"])
+    assert at + 4 * count + 4 <= len(data)
     shapes = tile_shapes(h)
-    count = len(shapes) * (h["planes"] * (1 + h["flags"]) + h["layers"])
     index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
     ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
     several = len(shapes) > 1
@@ -148,7 +149,16 @@ def section(name: str, data: bytes) -> Any:
         return struct.unpack(f"<{len(data) // 2}H", data)
     text = {0: bytes, 1: inflate}[data[0]](data[1:])
     assert len(text) <= 2**22
-    return json.loads(text)
+    return shallow(json.loads(text), 8)
+
+
+def shallow(value: Any, depth: int) -> Any:
+    """The value, once it is found to have no more floors than that."""
+    if isinstance(value, (list, dict)):
+        assert depth
+        for inner in value.values() if isinstance(value, dict) else value:
+            shallow(inner, depth - 1)
+    return value
 
 
 def tile_shapes(h: dict[str, Any]) -> list[tuple[int, int]]:

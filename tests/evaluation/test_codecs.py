@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from PIL import Image
 
+import fdeg_codec
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import payload, sheet
 from fdeg_codec.evaluation.codec import Codec
@@ -84,6 +85,17 @@ def test_our_own(weights: Path, picture: Picture, wide: Picture, tmp_path: Path)
     assert codec.takes(WIDE)
     assert not codec.takes(Kind(5, "uint8"))
     assert {c.name for c in models()} >= {"tiny", "tiny-none", "fdegcnet-lite"}
+
+
+def test_a_model_at_another_effort(weights: Path, picture: Picture, tmp_path: Path) -> None:
+    plain, tried = models(("tiny", "tiny@9"))
+    assert (tried.name, "effort 9" in tried.label, "effort 9" in tried.about) == ("tiny@9", True, True)
+    for codec in (plain, tried):
+        codec.encode(picture, tmp_path / f"{codec.name}.fdg", 512)
+    fdeg_codec.encode(picture.path, tmp_path / "x.fdg", model="tiny", lambda_=512, effort=9)
+    assert (tmp_path / "tiny@9.fdg").read_bytes() == (tmp_path / "x.fdg").read_bytes() != (tmp_path / "tiny.fdg").read_bytes()
+    with pytest.raises(UsageError, match="tiny@9"):
+        models(("tiny@best",))
 
 
 def test_who_takes_what() -> None:

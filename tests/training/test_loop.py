@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fdeg_codec.networks.fdegcnet import Architecture
 from fdeg_codec.training.config import Config, Stage, find_config
+from fdeg_codec.training.data import Ahead, Crops
 from fdeg_codec.training.loop import Trainer
 from tests.pictures import landscape
 
@@ -43,3 +45,17 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 
 def test_the_configuration_that_comes_along_is_the_default_network() -> None:
     assert find_config("fdegcnet-lite").architecture == Architecture()
+
+
+def test_a_network_without_a_linear_path_learns(tmp_path: Path) -> None:
+    config = replace(CONFIG, architecture=replace(CONFIG.architecture, linear_path=False), steps=60, warm_up=5, hyper_gain=1.0)
+    trainer = Trainer(config, PICTURES[:1], tmp_path, CPU)
+    losses = [trainer.advance()["loss"] for _ in range(60)]
+    assert sum(losses[-15:]) < 0.9 * sum(losses[:15])
+
+
+def test_batches_made_ahead_are_those_made_at_once() -> None:
+    crops = Crops(PICTURES, 0.5, seed=7)
+    ahead = Ahead(crops, 2)
+    for step, crop in ((3, 64), (4, 64), (5, 96), (5, 96)):
+        np.testing.assert_array_equal(ahead.batch(step, 2, crop), crops.batch(step, 2, crop))

@@ -1,0 +1,129 @@
+"""`xarray.open_dataset("scene.fdg", engine="fdeg")`: a lazy array (band, y, x), of which only the tiles needed are decoded.
+
+Found through the entry point `xarray.backends`. Names and attributes are those that rioxarray gives and reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
+from xarray.backends.locks import SerializableLock
+from xarray.core import indexing
+
+from fdeg_codec.devices import DeviceName, Precision
+from fdeg_codec.raster import metadata
+from fdeg_codec.scene import Scene
+
+LOCK = SerializableLock()  # a scene is read by one thread at a time; it has threads of its own
+
+
+class FdegBackend(BackendEntrypoint):
+    """What xarray asks. With `scale`, the array is of a picture 2, 4, 8 or 16 times smaller."""
+
+    description = "Open .fdg files, lazily by tile"
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "mask_and_scale", "scale", "device", "precision")
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        mask_and_scale: bool = True,
+        scale: int = 1,
+        device: DeviceName = "auto",
+        precision: Precision = "auto",
+    ) -> xr.Dataset:
+        path = os.fspath(filename_or_obj)
+        choices = {"device": device, "precision": precision}
+        manager = CachingFileManager(Scene, path, lock=LOCK, kwargs=choices)
+        scene = manager.acquire()
+        lazy = indexing.LazilyIndexedArray(FdegArray(manager, scene, scale))
+        bands, tile = scene.shape[0], scene.tile // scale
+        encoding = {"preferred_chunks": {"band": bands, "y": tile, "x": tile}, "source": path}
+        data = xr.Variable(("band", "y", "x"), lazy, _attributes(scene), encoding)
+        dataset = xr.Dataset({"band_data": data}, _coordinates(scene, scale), _tags(scene))
+        dataset.set_close(manager.close)
+        dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or [])
+        decoded: xr.Dataset = xr.decode_cf(dataset, mask_and_scale=mask_and_scale, decode_times=False, drop_variables=dropped)
+        return decoded
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        return isinstance(filename_or_obj, str | os.PathLike) and os.fspath(filename_or_obj).lower().endswith(".fdg")
+
+
+class FdegArray(BackendArray):
+    """The samples of a scene, decoded when they are asked for."""
+
+    def __init__(self, manager: CachingFileManager[Scene], scene: Scene, scale: int) -> None:
+        self._manager, self._scale = manager, scale
+        bands, height, width = scene.shape
+        self._full = height, width
+        self.shape = bands, -(-height // scale), -(-width // scale)
+        self.dtype = np.dtype(scene.dtype)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        """The smallest window that holds all that is asked for, and of that what is."""
+        bands, rows, columns = (_positions(k, size) for k, size in zip(key, self.shape, strict=True))
+        if not (bands.size and rows.size and columns.size):
+            part = np.empty((bands.size, rows.size, columns.size), self.dtype)
+        else:
+            top, left = (int(n.min()) * self._scale for n in (rows, columns))
+            bottom, right = (
+                min((int(n.max()) + 1) * self._scale, size) for n, size in zip((rows, columns), self._full, strict=True)
+            )
+            with LOCK:
+                scene = self._manager.acquire(needs_lock=False)
+                window = left, top, right - left, bottom - top
+                part = scene.read(window, indexes=[int(b) + 1 for b in bands], scale=self._scale)
+            part = part[:, rows - rows.min()][:, :, columns - columns.min()]
+        single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)
+        return part[single]
+
+
+def _positions(key: Any, size: int) -> NDArray[np.intp]:
+    if isinstance(key, slice):
+        return np.arange(size)[key]
+    return np.atleast_1d(np.asarray(key, np.intp))
+
+
+def _attributes(scene: Scene) -> dict[str, Any]:
+    """What CF and rioxarray call nodata, scale and offset, and the names of bands; a scale only if all bands share it."""
+    m = scene.metadata
+    attributes: dict[str, Any] = {"grid_mapping": "spatial_ref"}
+    if scene.nodata is not None:
+        attributes["_FillValue"] = np.dtype(scene.dtype).type(scene.nodata)
+    if len({*m.scales}) == 1 == len({*m.offsets}) and (m.scales[0], m.offsets[0]) != (1, 0):
+        attributes |= {"scale_factor": m.scales[0], "add_offset": m.offsets[0]}
+    if any(m.descriptions):
+        attributes["long_name"] = tuple(name or "" for name in m.descriptions)
+    return attributes
+
+
+def _tags(scene: Scene) -> dict[str, str]:
+    return dict(scene.metadata.tags.get("", {}))
+
+
+def _coordinates(scene: Scene, scale: int) -> dict[str, Any]:
+    """Bands from 1; the centres of pixels where rows and columns follow the axes; the reference system as CF has it."""
+    bands, height, width = scene.shape
+    transform = metadata.within(scene.metadata, 0, 0, scale).transform
+    reference: dict[str, Any] = {}
+    if scene.crs:
+        reference |= {"crs_wkt": scene.crs.to_wkt(), "spatial_ref": scene.crs.to_wkt()}
+    coordinates: dict[str, Any] = {"band": np.arange(1, bands + 1)}
+    if transform is not None:
+        reference["GeoTransform"] = " ".join(map(str, transform.to_gdal()))
+        if transform.b == transform.d == 0:
+            coordinates["x"] = transform.c + transform.a * (np.arange(-(-width // scale)) + 0.5)
+            coordinates["y"] = transform.f + transform.e * (np.arange(-(-height // scale)) + 0.5)
+    coordinates["spatial_ref"] = ((), 0, reference)
+    return coordinates

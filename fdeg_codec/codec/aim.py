@@ -1,0 +1,53 @@
+"""Encoding to a target: the search, on a scene and its draft."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from rasterio.windows import Window
+
+from fdeg_codec.codec.decode import Decoder
+from fdeg_codec.codec.encode import Progress, describe, groups_of, write_at
+from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.sample import Errors, Sample
+from fdeg_codec.codec.target import LOWEST, Target, search
+from fdeg_codec.codec.tiles import Grid, Span
+from fdeg_codec.container.file import Reader
+from fdeg_codec.container.header import SIZE, Header
+from fdeg_codec.container.sections import pack_sections
+from fdeg_codec.errors import FdegError
+from fdeg_codec.raster.source import Source
+
+
+def aim(
+    target: Target, raster: Source, engine: Engine, effort: int, tile: int, draft: Path, progress: Progress | None
+) -> tuple[Header, bool]:
+    """Write `draft` as `target` wants it; returns its header, and whether it makes use of all that is allowed."""
+    header, sections = describe(raster, engine, LOWEST, tile)
+    tiles = list(Grid(header.height, header.width, header.tile))
+    before = SIZE + len(pack_sections(sections)) + 4 * header.entries + 4
+    sample = Sample(raster, engine, groups_of(raster), effort, before * (2 if len(tiles) > 1 else 1))  # copied at the end
+    sample.take(tiles)
+
+    def encode(rate: int) -> float:
+        write_at(rate, raster, engine, effort, tile, draft, progress)
+        return decibels(raster, engine, draft) if target.word == "psnr" else math.log(draft.stat().st_size)
+
+    try:
+        rate, met = search(target, header.height * header.width, sample.psnr if target.word == "psnr" else sample.size, encode)
+    except FdegError as error:
+        raise FdegError(f"{raster.path}: {error}") from error
+    return replace(header, log2_lambda=rate), met
+
+
+def decibels(raster: Source, engine: Engine, file: Path) -> float:
+    """The PSNR of a file's samples, all bands together, in the units of the raster."""
+    errors = Errors(raster.dtype)
+    with file.open("rb") as stream:
+        for piece in Decoder(Reader(stream), engine).pieces(Span(0, raster.height), Span(0, raster.width)):
+            window = Window(piece.column, piece.row, piece.samples.shape[2], piece.samples.shape[1])
+            truth, valid = raster.truth(window)
+            errors.add(truth[raster.coded], piece.samples[raster.coded], valid[raster.coded])
+    return errors.psnr

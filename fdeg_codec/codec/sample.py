@@ -1,0 +1,135 @@
+"""A few tiles of a scene, analysed once: what all of it would cost, or how it would look, at any lambda."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from torch import Tensor
+
+from fdeg_codec.codec import planes
+from fdeg_codec.codec.encode import pack_layer, unit_of
+from fdeg_codec.codec.engine import Engine, Integers
+from fdeg_codec.codec.tile import walk
+from fdeg_codec.codec.tiles import Tile
+from fdeg_codec.codec.workers import Workers
+from fdeg_codec.entropy.coder import Encoder
+from fdeg_codec.entropy.rounding import nearest, thrifty
+from fdeg_codec.raster import masks
+from fdeg_codec.raster.source import Source
+
+PLANES = 48  # analysed at most, 0.8 MB each at 512 pixels; two tiles in any case
+PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
+CRC = 4  # bytes of it in front of an entry
+
+Samples = NDArray[Any]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Tested(NamedTuple):
+    """A tile as every lambda sees it."""
+
+    tile: Tile
+    latents: list[Tensor]  # y of each plane in natural units; none where nothing is valid
+    layers: int  # bytes
+
+
+class Errors:
+    """Gathers what PSNR is made of, over valid samples. Its peak is 255 for 8 bits, else the range of the valid samples."""
+
+    def __init__(self, dtype: str) -> None:
+        self._peak = 255.0 if dtype == "uint8" else None
+        self._squares, self._count = 0.0, 0
+        self._low, self._high = math.inf, -math.inf
+
+    def add(self, a: Samples, b: Samples, valid: NDArray[np.bool_]) -> None:
+        x, y = a[valid].astype(np.float64), b[valid].astype(np.float64)
+        if x.size:
+            self._squares += float(((x - y) ** 2).sum())
+            self._count += x.size
+            self._low, self._high = min(self._low, float(x.min())), max(self._high, float(x.max()))
+
+    @property
+    def psnr(self) -> float:
+        if self._squares == 0:
+            return PERFECT
+        peak = self._peak or self._high - self._low or 1.0
+        return 10 * math.log10(peak**2 * self._count / self._squares)
+
+
+class Sample:
+    """Tiles spread over a scene; `overhead` is what its file has besides all tiles, in bytes.
+
+    What an effort beyond 1 gains is not counted: it is nearly the same for all tiles, and so is put right with the rest.
+    """
+
+    def __init__(self, raster: Source, engine: Engine, groups: list[list[int]], effort: int, overhead: int) -> None:
+        self._raster, self._engine, self._overhead = raster, engine, overhead
+        self._rounding = thrifty if effort else nearest
+        self._groups = groups
+
+    def take(self, tiles: list[Tile]) -> None:
+        """Analyse some of all `tiles`."""
+        count = min(len(tiles), max(2, PLANES // len(self._groups)))
+        chosen = [tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, count)]
+        self._share = sum(map(_pixels, tiles)) / sum(map(_pixels, chosen))
+        self._tested = self._for_each(chosen, self._analysed)
+
+    def size(self, rate: int) -> float:
+        """The logarithm of the whole file's bytes."""
+        inside = sum(self._for_each(self._tested, lambda tested: self._bytes(tested, rate)))
+        return math.log(self._overhead + self._share * inside)
+
+    def psnr(self, rate: int) -> float:
+        """Of the tiles, each synthesised alone."""
+        errors = Errors(self._raster.dtype)
+        for tested, samples in zip(self._tested, self._for_each(self._tested, lambda t: self._decoded(t, rate)), strict=True):
+            truth, valid = self._raster.truth(window_of(tested.tile))
+            errors.add(truth[self._raster.coded], samples, valid[self._raster.coded])
+        return errors.psnr
+
+    def _for_each(self, items: list[T], work: Callable[[T], R]) -> list[R]:
+        with Workers(self._engine.device, len(items)) as workers:
+            return list(workers.in_order(partial(work, item) for item in items))
+
+    def _analysed(self, tile: Tile) -> Tested:
+        cut = self._raster.cut(window_of(tile))
+        layers = {layer: pack_layer(cut, layer) for layer in self._raster.layers}
+        hidden = masks.is_hidden(layers, self._raster.coded)
+        units = (unit_of(self._raster, cut, group) for group in self._groups if not hidden)
+        latents = [self._engine.analyse(planes.spread(unit)) for unit in units]
+        return Tested(tile, latents, sum(CRC + len(entry) for entry in layers.values()))
+
+    def _bytes(self, tested: Tested, rate: int) -> int:
+        return tested.layers + sum(self._coded(y, rate)[0] for y in tested.latents)
+
+    def _coded(self, y: Tensor, rate: int) -> tuple[int, Integers]:
+        """The bytes of a plane, and its latents."""
+        coder = Encoder()
+        z, scaled = self._engine.scale(y, rate)
+        _, rounded = walk(coder, self._engine.predictor(rate), (scaled.shape[0], scaled.shape[1]), z, scaled, self._rounding)
+        return 2 * CRC + len(coder.finish()), rounded
+
+    def _decoded(self, tested: Tested, rate: int) -> Samples:
+        """The coded bands of a tile, nothing masked."""
+        height, width = tested.tile.rows.size, tested.tile.columns.size
+        samples = np.zeros((len(self._raster.coded), height, width), self._raster.dtype)
+        for group, y in zip(self._groups, tested.latents, strict=bool(tested.latents)):
+            x = self._engine.synthesise(self._coded(y, rate)[1], rate)[:, :height, :width]
+            places = [self._raster.coded.index(band) for band in group]
+            samples[places] = self._raster.mapping.select(group).from_unit(planes.gather(x, len(group)))
+        return samples
+
+
+def window_of(tile: Tile) -> Window:
+    return Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
+
+
+def _pixels(tile: Tile) -> int:
+    return tile.rows.size * tile.columns.size

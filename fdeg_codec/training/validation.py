@@ -1,0 +1,74 @@
+"""What a trained network is worth: real files of validation pictures, and the log as a plot."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from fdeg_codec import weights
+from fdeg_codec.codec.encode import encode
+from fdeg_codec.container.header import MIN_LAMBDA
+from fdeg_codec.scene import Scene
+from fdeg_codec.training.data import pictures_in
+
+LAMBDAS = [MIN_LAMBDA * 2.0**k for k in range(6)]
+
+
+def table(folder: Path, name: str, pictures: Path) -> list[dict[str, float]]:
+    """Bits per pixel of whole files and PSNR of what they hold, means over the pictures, per lambda, of a model in `folder`."""
+    paths = pictures_in(pictures)
+    with weights.also_in(folder), tempfile.TemporaryDirectory() as scratch:
+        low, high = weights.by_name(name).lambdas
+        return [_row(name, paths, value, Path(scratch) / "x.fdg") for value in LAMBDAS if low <= value <= high]
+
+
+def _row(name: str, paths: list[Path], value: float, target: Path) -> dict[str, float]:
+    rates, qualities = [], []
+    for path in paths:
+        report = encode(path, target, model=name, lambda_=value, overwrite=True)
+        with rasterio.open(path) as original, Scene(target) as scene:
+            before, after = original.read(), scene.read()
+        peak = np.iinfo(before.dtype).max
+        error = np.mean((before.astype(np.float64) - after) ** 2)
+        rates.append(report.bpp)
+        qualities.append(10 * np.log10(peak**2 / max(error, 1e-10)))
+    means = {"lambda": value, "bpp": np.mean(rates), "psnr": np.mean(qualities)}
+    return {k: round(float(v), 4) for k, v in means.items()}
+
+
+def plot(log: Path, target: Path) -> None:
+    """Loss, rates and validation over the steps of a training log, as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    steps, checks = [r for r in rows if "loss" in r], [r for r in rows if "validation" in r]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    at = [r["step"] for r in steps]
+    for key, words, colour in (
+        ("loss", "loss (eq. 3)", "#999999"),
+        ("y_bpp", "y, bpp", "#0072B2"),
+        ("z_bpp", "z, bpp", "#D55E00"),
+    ):
+        left.plot(at, _smooth([r[key] for r in steps]), color=colour, label=words)
+    left.set(xlabel="step", yscale="log", title="training (mean of ten entries of the log)")
+    left.legend(frameon=False)
+    for check, shade in zip(checks, np.linspace(0.8, 0.0, len(checks)), strict=True):
+        points = [(row["bpp"], row["psnr"]) for row in check["validation"]]
+        right.plot(*zip(*points, strict=True), marker="o", color=str(shade), label=f"step {check['step']}")
+    right.set(xlabel="bits per pixel", ylabel="PSNR (dB)", title="validation, estimated rates")
+    if checks:
+        right.legend(frameon=False, fontsize="small")
+    figure.savefig(target, dpi=110)
+    pyplot.close(figure)
+
+
+def _smooth(values: list[float], over: int = 10) -> list[Any]:
+    return [np.mean(values[max(0, k + 1 - over) : k + 1]) for k in range(len(values))]

@@ -1,0 +1,138 @@
+"""Files of a wanted size or quality: kept to, judged by the file system and scikit-image, without encoding ten times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from skimage.metrics import peak_signal_noise_ratio
+
+import fdeg_codec
+from fdeg_codec.codec import aim, sample
+from fdeg_codec.codec.target import HIGHEST, LOWEST, Target, search
+from fdeg_codec.errors import FdegError, UsageError
+from tests.cli.conftest import Run, fdeg  # noqa: F401
+from tests.raster.rasters import samples, write
+
+PIXELS = 1_000_000
+
+
+def sizes(slope: float, bend: float) -> Any:
+    """The logarithm of a scene's bytes at every lambda."""
+    return lambda rate: 10 + slope * (rate - LOWEST) / 10240 + bend * ((rate - LOWEST) / 10240) ** 2
+
+
+@pytest.mark.parametrize("bend", [-0.6, 0, 0.9])
+@pytest.mark.parametrize("error", [0, 0.3, -0.2])
+@pytest.mark.parametrize("size", [35_000, 45_000, 55_000])
+def test_the_search_needs_two_encodings_at_most_where_the_sample_is_off_by_a_factor(
+    bend: float, error: float, size: int
+) -> None:
+    estimate, encoded = sizes(1.8, bend), []
+
+    def encode(rate: int) -> float:
+        encoded.append(rate)
+        return estimate(rate) + error
+
+    rate, met = search(Target("size", size), PIXELS, estimate, encode)
+    assert met
+    assert rate == encoded[-1]
+    assert 0.99 * size <= math.exp(estimate(rate) + error) <= size
+    assert len(encoded) <= (2 if error else 1)
+
+
+@pytest.fixture(scope="module")
+def folder(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene of 20 tiles whose left and right differ, with nodata that no figure counts; and a small one of 16 bits."""
+    folder = tmp_path_factory.mktemp("target")
+    data = samples(3, height=256, width=320)
+    data[:, :, 150:] //= 3
+    data[:, 100:150, 50:200] = 255
+    write(folder / "large.tif", data, nodata=255)
+    write(folder / "small.tif", samples(4, "uint16", 130, 150), crs="EPSG:32633")
+    return folder
+
+
+@pytest.fixture
+def writings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """An item for every time that the whole scene is encoded; of 20 tiles, six are looked at before."""
+    monkeypatch.setattr(sample, "PLANES", 6)
+    count: list[None] = []
+    write_at = aim.write_at
+    monkeypatch.setattr(aim, "write_at", lambda *words: count.append(None) or write_at(*words))
+    yield count
+    assert 1 <= len(count) <= 3
+
+
+@pytest.mark.parametrize(("name", "bpp"), [("large.tif", 0.38), ("small.tif", 0.75)])
+def test_bits_per_pixel_and_bytes(folder: Path, tmp_path: Path, name: str, bpp: float, writings: list[None]) -> None:
+    report = fdeg_codec.encode(folder / name, tmp_path / "a.fdg", model="tiny", tile=64, bpp=bpp)
+    size = (tmp_path / "a.fdg").stat().st_size
+    assert report.met
+    assert 0.99 * bpp <= 8 * size / (report.width * report.height) <= bpp
+    fdeg_codec.encode(folder / name, tmp_path / "b.fdg", model="tiny", tile=64, lambda_=report.lambda_)
+    assert (tmp_path / "b.fdg").read_bytes() == (tmp_path / "a.fdg").read_bytes()
+    writings.clear()
+    fdeg_codec.encode(folder / name, tmp_path / "c.fdg", model="tiny", tile=64, size=size)
+    assert 0.99 * size <= (tmp_path / "c.fdg").stat().st_size <= size
+
+
+@pytest.mark.parametrize(("name", "psnr"), [("large.tif", 24.83), ("small.tif", 28.4)])
+def test_decibels(folder: Path, tmp_path: Path, name: str, psnr: float, writings: list[None]) -> None:
+    assert fdeg_codec.encode(folder / name, tmp_path / "a.fdg", model="tiny", tile=64, psnr=psnr).met
+    fdeg_codec.decode(tmp_path / "a.fdg", tmp_path / "a.tif")
+    with rasterio.open(folder / name) as before, rasterio.open(tmp_path / "a.tif") as after:
+        truth = before.read(masked=True)
+        valid = ~np.ma.getmaskarray(truth)
+        peak = 255 if before.dtypes[0] == "uint8" else float(np.ptp(truth.compressed()))
+        found = peak_signal_noise_ratio(truth.data[valid], after.read()[valid], data_range=peak)
+    assert psnr <= found <= psnr + 0.1
+
+
+@pytest.mark.parametrize("choice", [{"bpp": 0.001}, {"size": 100}, {"psnr": 70}])
+def test_what_no_lambda_reaches_is_an_error_that_says_what_they_do_reach(
+    folder: Path, tmp_path: Path, choice: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        FdegError, match=r"small\.tif: --\w+ [\d.]+: lambda 128 to 4096 reach [\d.]+ \w+ to [\d.]+ (bpp|bytes|dB)"
+    ):
+        fdeg_codec.encode(folder / "small.tif", tmp_path / "a.fdg", model="tiny", **choice)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("choice", "end"), [({"size": 10**7}, HIGHEST), ({"psnr": 3}, LOWEST)])
+def test_what_is_kept_to_without_effort_is_said(
+    folder: Path,
+    tmp_path: Path,
+    fdeg: Run,  # noqa: F811
+    choice: dict[str, Any],
+    end: int,
+) -> None:
+    ((word, value),) = choice.items()
+    outcome = fdeg("encode", folder / "small.tif", tmp_path / "a.fdg", "--model", "tiny", f"--{word}", value, "--json")
+    assert outcome.code == 0
+    assert '"met": false' in outcome.out
+    assert "smaller, or better, than asked for" in outcome.err
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+        assert scene._reader.header.log2_lambda == end
+
+
+@pytest.mark.parametrize("value", [7, 200])
+def test_a_picture_without_anything_is_no_trouble(weights: Path, tmp_path: Path, value: int) -> None:
+    source = write(tmp_path / "a.tif", np.full((3, 100, 100), value, np.uint8), nodata=7)
+    for choice in ({"size": 5000}, {"psnr": 20}):
+        assert not fdeg_codec.encode(source, tmp_path / "a.fdg", model="tiny", overwrite=True, **choice).met
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"bpp": 0}, {"size": -1}, {"psnr": math.nan}, {"psnr": math.inf}, {"bpp": 1, "quality": 2}, {"bpp": 1, "size": 9}],
+)
+def test_impossible_choices(folder: Path, tmp_path: Path, choice: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        fdeg_codec.encode(folder / "small.tif", tmp_path / "a.fdg", model="tiny", **choice)

@@ -1,0 +1,86 @@
+"""Files of this version of the format, decoded for ever: by fdeg and by the second decoder, to the digests on record."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fdeg_codec
+from fdeg_codec.codec.decode import Decoder
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.tiles import Grid
+from fdeg_codec.container.file import Reader
+from fdeg_codec.errors import FdegError
+from fdeg_codec.weights import SEARCH_VARIABLE
+from tests.conformance import golden
+
+TABLE = json.loads(golden.TABLE.read_text())
+FILES = [name for name in TABLE if not name.startswith("faulty/")]
+FAULTY = [name for name in TABLE if name.startswith("faulty/")]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("models")
+    golden.unpack_weights(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SEARCH_VARIABLE, os.pathsep.join([str(folder), os.environ.get(SEARCH_VARIABLE, "")]))
+        yield folder
+
+
+def path(name: str) -> Path:
+    return golden.FOLDER / f"{name}.fdg"
+
+
+def of_fdeg(file: Path) -> golden.Content:
+    with file.open("rb") as stream:
+        reader = Reader(stream)
+        h = reader.header
+        decoder = Decoder(reader, load_engine(h.fingerprint, "cpu", "float32"))
+        tiles = list(Grid(h.height, h.width, h.tile))
+        latents = [[decoder.latents(tile, plane) for plane in range(h.planes)] for tile in tiles]
+        return golden.Content(latents, [[decoder.layer(tile, k) for k in range(h.layers)] for tile in tiles])
+
+
+def test_every_file_has_its_digests_and_every_digest_its_file() -> None:
+    assert {str(p.relative_to(golden.FOLDER))[:-4] for p in golden.FOLDER.glob("*/*.fdg")} == set(TABLE)
+    assert len(TABLE) >= 40
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_fdeg_decodes_what_is_on_record(models: Path, name: str) -> None:
+    assert golden.digests(of_fdeg(path(name))) == TABLE[name]
+    with fdeg_codec.open(path(name), device="cpu") as scene:
+        assert scene.read().shape == scene.shape
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_second_decoder_decodes_what_is_on_record(models: Path, name: str) -> None:
+    assert golden.digests(golden.independent(path(name), models)) == TABLE[name]
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_faulty_files_are_refused_for_what_they_are(models: Path, name: str, tmp_path: Path) -> None:
+    with pytest.raises(FdegError) as caught:
+        fdeg_codec.decode(path(name), tmp_path / "x.tif")
+    assert TABLE[name] in str(caught.value)
+    assert str(path(name)) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_the_second_decoder_takes_no_faulty_file(models: Path, name: str) -> None:
+    with pytest.raises((AssertionError, LookupError, ValueError)):
+        golden.independent(path(name), models)
+
+
+def test_layers_and_latents_differ_from_file_to_file() -> None:
+    """Golden files that are all alike would prove nothing."""
+    seen = {json.dumps(TABLE[name]["latents"]) for name in FILES if name.startswith("good/")}
+    assert len(seen) > 0.7 * len([name for name in FILES if name.startswith("good/")])
+    assert any(np.any([tile == [None] for tile in TABLE[name]["latents"]]) for name in FILES)

@@ -1,0 +1,50 @@
+"""What `fdeg info --json` says for a STAC item, judged by rasterio."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.warp import transform, transform_bounds
+
+from tests.cli.conftest import Run, fdeg  # noqa: F401
+from tests.raster.rasters import samples, write
+
+
+def stac(fdeg: Run, folder: Path, **profile: object) -> dict:  # noqa: F811
+    source = write(folder / "a.tif", samples(2, "uint16"), lambda t: t.set_band_unit(2, "m"), **profile)
+    fdeg("encode", source, folder / "a.fdg", "--model", "tiny", "--overwrite")
+    return json.loads(fdeg("info", folder / "a.fdg", "--json").out)["stac"]
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:3031", "EPSG:4326"])
+def test_where_it_lies(fdeg: Run, tmp_path: Path, crs: str) -> None:  # noqa: F811
+    unit = 1e-4 if crs == "EPSG:4326" else 10
+    grid = rasterio.Affine(unit, 0, 12 if unit < 1 else 500000, 0, -unit, 50 if unit < 1 else 1e6)
+    found = stac(fdeg, tmp_path, crs=crs, transform=grid, nodata=3)
+    with rasterio.open(tmp_path / "a.tif") as source:
+        np.testing.assert_allclose(found["bbox"], transform_bounds(crs, "EPSG:4326", *source.bounds))
+        (ring,) = found["geometry"]["coordinates"]
+        corners = [source.xy(row, column, offset="ul") for row, column in ((0, 0), (70, 0), (70, 90), (0, 90), (0, 0))]
+        np.testing.assert_allclose(ring, np.transpose(transform(crs, "EPSG:4326", *zip(*corners, strict=True))))
+        assert found["properties"] == {
+            "proj:code": crs,
+            "proj:epsg": int(crs[5:]),
+            "proj:shape": [70, 90],
+            "proj:transform": list(grid),
+            "proj:bbox": list(source.bounds),
+        }
+    assert found["raster:bands"][0] == {"data_type": "uint16", "nodata": 3}
+    assert found["raster:bands"][1]["unit"] == "m"
+
+
+def test_of_no_place(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
+    found = stac(fdeg, tmp_path)
+    assert (found["bbox"], found["geometry"], found["properties"]) == (None, None, {"proj:shape": [70, 90]})
+    local = 'LOCAL_CS["somewhere",UNIT["metre",1]]'
+    found = stac(fdeg, tmp_path, crs=local, transform=rasterio.Affine(1, 0, 0, 0, -1, 0))
+    assert found["bbox"] is None
+    assert "somewhere" in found["properties"]["proj:wkt2"]

@@ -1,0 +1,95 @@
+"""xarray's view of a file: the numbers that rasterio reads, in the same places, and no tile decoded before it is needed."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import fdeg_codec
+from fdeg_codec.container.file import Reader
+from tests.raster.rasters import coloured, samples, write
+
+xr = pytest.importorskip("xarray")
+
+from fdeg_codec.arrays import FdegBackend  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def file(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four by three tiles of four bands, with nodata, scale and offset; the decoded raster beside it."""
+    folder = tmp_path_factory.mktemp("arrays")
+    data = samples(4, "uint16", 250, 180)
+    data[:, 60:100, 20:90] = 9
+
+    def describe(target: object) -> None:
+        coloured("red", "green", "blue", "nir")(target)
+        target.scales, target.offsets = [0.5] * 4, [-3] * 4  # type: ignore[attr-defined]
+        target.set_band_description(4, "B8")  # type: ignore[attr-defined]
+        target.update_tags(PLATFORM="satellite")  # type: ignore[attr-defined]
+
+    grid = rasterio.Affine(10, 0, 500000, 0, -20, 5e6)
+    source = write(folder / "a.tif", data, describe, crs="EPSG:32633", transform=grid, nodata=9)
+    fdeg_codec.encode(source, folder / "a.fdg", model="tiny", tile=64)
+    fdeg_codec.decode(folder / "a.fdg", folder / "decoded.tif")
+    return folder / "a.fdg"
+
+
+def test_samples_and_places_are_those_of_the_decoded_raster(file: Path) -> None:
+    with rasterio.open(file.with_name("decoded.tif")) as raster, xr.open_dataset(file, engine=FdegBackend) as dataset:
+        data = dataset.band_data
+        wanted = raster.read(masked=True).astype(float) * 0.5 - 3
+        np.testing.assert_allclose(data.values, wanted.filled(np.nan))
+        assert data.dims == ("band", "y", "x")
+        for row, column in ((0, 0), (249, 179)):
+            assert (float(data.x[column]), float(data.y[row])) == raster.xy(row, column)
+        assert list(data.band.values) == [1, 2, 3, 4]
+        assert rasterio.CRS.from_wkt(dataset.spatial_ref.attrs["crs_wkt"]) == raster.crs
+        assert tuple(map(float, dataset.spatial_ref.attrs["GeoTransform"].split())) == raster.transform.to_gdal()
+        assert data.attrs["long_name"][3] == "B8"
+        assert dataset.attrs["PLATFORM"] == "satellite"
+        some = data.isel(band=[3, 0], y=slice(200, 20, -30), x=[5, 100, 7])
+        np.testing.assert_array_equal(some.values, data.values[[3, 0]][:, 200:20:-30][:, :, [5, 100, 7]])
+        assert float(data.sel(band=2, x=500055, y=4999990, method="nearest")) == data.values[1, 0, 5]
+    with xr.open_dataset(file, engine=FdegBackend, mask_and_scale=False) as plain, fdeg_codec.open(file) as scene:
+        np.testing.assert_array_equal(plain.band_data.values, scene.read())
+        assert plain.band_data.dtype == np.uint16
+    with xr.open_dataset(file, engine=FdegBackend, mask_and_scale=False, scale=8) as small, fdeg_codec.open(file) as scene:
+        np.testing.assert_array_equal(small.band_data.values, scene.read(scale=8))
+        np.testing.assert_array_equal(small.band_data[1, 3:9, 2:20:3].values, scene.read(scale=8)[1, 3:9, 2:20:3])
+        assert float(small.x[1]) == 500000 + 10 * 8 * 1.5
+
+
+def test_only_the_tiles_and_bands_asked_for_are_decoded(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    entry = Reader.entry
+    monkeypatch.setattr(Reader, "entry", lambda self, tile, k: asked.append((tile, k)) or entry(self, tile, k))
+    with xr.open_dataset(file, engine=FdegBackend) as dataset:
+        pixel = dataset.band_data.isel(band=3)[5, 5]
+        assert not asked
+        assert np.isfinite(pixel.values)
+    assert {tile for tile, _ in asked} <= {0, 1, 3, 4}
+    assert {k for _, k in asked} == {1, 2}  # the second plane, and nodata
+
+
+def test_by_dask_and_through_pickle(file: Path) -> None:
+    pytest.importorskip("dask")
+    with xr.open_dataset(file, engine=FdegBackend) as dataset, xr.open_dataset(file, engine=FdegBackend, chunks={}) as chunked:
+        assert chunked.band_data.chunks == ((4,), (64, 64, 64, 58), (64, 64, 52))
+        wanted = dataset.band_data.mean().values
+        assert float(chunked.band_data.mean().compute()) == pytest.approx(float(wanted))
+        again = pickle.loads(pickle.dumps(chunked))
+        assert float(again.band_data.mean().compute(scheduler="threads")) == pytest.approx(float(wanted))
+
+
+def test_the_entry_point_names_it() -> None:
+    import tomllib
+
+    with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as stream:
+        points = tomllib.load(stream)["project"]["entry-points"]["xarray.backends"]
+    assert points == {"fdeg": "fdeg_codec.arrays:FdegBackend"}
+    assert FdegBackend().guess_can_open("x.FDG")
+    assert not FdegBackend().guess_can_open("x.tif")

@@ -1,0 +1,103 @@
+"""What a training leaves behind: a model that encodes, what its files gave, and a plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+import fdeg_codec
+from fdeg_codec import weights
+from fdeg_codec.cli.main import fdeg
+from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.training.config import CONFIGS, find_config
+from tests.pictures import landscape
+
+CONFIG = """
+name = "small"
+steps = 4
+lambdas = [512, 1024]
+learning_rate = 1e-4
+
+[[stages]]
+until = 1.0
+crop = 64
+batch = 1
+
+[architecture]
+widths = [8, 8, 16]
+latent = 16
+hyper = 8
+fusion = 24
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "pictures").mkdir()
+    for seed in range(2):
+        Image.fromarray(landscape(128, 128, seed=seed).transpose(1, 2, 0)).save(folder / "pictures" / f"{seed}.png")
+    (folder / "small.toml").write_text(CONFIG)
+    words = ["train", "--config", str(folder / "small.toml"), "--out", str(folder / "out")]
+    words += ["--train", str(folder / "pictures"), "--val", str(folder / "pictures")]
+    outcome = CliRunner().invoke(fdeg, words, catch_exceptions=False)
+    assert outcome.exit_code == 0
+    return folder
+
+
+def test_what_is_validated_is_what_was_exported(run: Path, tmp_path: Path) -> None:
+    manifest = json.loads((run / "out" / "small.json").read_text())
+    rows = {row["lambda"]: row for row in manifest["validation"]}
+    assert rows.keys() == {512.0, 1024.0}
+    rates, qualities = [], []
+    with weights.also_in(run / "out"):
+        for path in sorted((run / "pictures").iterdir()):
+            rates.append(fdeg_codec.encode(path, tmp_path / f"{path.stem}.fdg", model="small", lambda_=512).bpp)
+            with fdeg_codec.open(tmp_path / f"{path.stem}.fdg") as scene:
+                qualities.append(peak_signal_noise_ratio(np.asarray(Image.open(path)), scene.read().transpose(1, 2, 0)))
+    assert rows[512.0]["bpp"] == pytest.approx(np.mean(rates), abs=1e-3)
+    assert rows[512.0]["psnr"] == pytest.approx(np.mean(qualities), abs=1e-3)
+
+
+def test_the_log_is_drawn(run: Path) -> None:
+    with Image.open(run / "out" / "log.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_a_model_serves_the_lambdas_it_was_made_for(run: Path, tmp_path: Path) -> None:
+    with weights.also_in(run / "out"), pytest.raises(UsageError, match="small: made for lambda 512 to 1024"):
+        fdeg_codec.encode(run / "pictures" / "0.png", tmp_path / "x.fdg", model="small", quality=1)
+
+
+def test_it_begins_with_what_fits(run: Path, tmp_path: Path) -> None:
+    import torch
+
+    from fdeg_codec.training.loop import Trainer
+
+    trainer = Trainer(
+        find_config(str(run / "small.toml")), [landscape(64, 64).transpose(1, 2, 0)], tmp_path, torch.device("cpu")
+    )
+    trainer.start_from(run / "out" / "small.safetensors")
+    with weights.also_in(run / "out"):
+        _, tensors = weights.by_name("small").load()
+    for name, tensor in trainer.net.state_dict().items():
+        torch.testing.assert_close(tensor, tensors[name].float())
+    with pytest.raises(FdegError, match="cannot be read as weights"):
+        trainer.start_from(run / "small.toml")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_configuration_that_comes_along_can_be_read(path: Path) -> None:
+    config = find_config(path.stem)
+    assert config.name == path.stem
+    if config.name.startswith("paper"):
+        value = float(config.name.split("-")[1])
+        assert config.lambdas == (value, value)
+        assert config.architecture.latent == (192 if value <= 512 else 256)
+        assert not config.architecture.linear_path
