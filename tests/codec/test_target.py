@@ -17,7 +17,7 @@ from fdeg_codec.codec import aim, sample
 from fdeg_codec.codec.target import HIGHEST, LOWEST, Target, search
 from fdeg_codec.errors import FdegError, UsageError
 from tests.cli.conftest import Run, fdeg  # noqa: F401
-from tests.raster.rasters import samples, write
+from tests.raster.rasters import coloured, samples, write
 
 PIXELS = 1_000_000
 
@@ -54,6 +54,10 @@ def folder(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data[:, :, 150:] //= 3
     data[:, 100:150, 50:200] = 255
     write(folder / "large.tif", data, nodata=255)
+    alpha = samples(4, height=64, width=64)
+    alpha[3] = np.where(np.indices((64, 64))[1] < 40, 255, 0)
+    alpha[:3, :, 40:] ^= 0x55
+    write(folder / "alpha.tif", alpha, coloured("red", "green", "blue", "alpha"))
     write(folder / "small.tif", samples(4, "uint16", 130, 150), crs="EPSG:32633")
     return folder
 
@@ -98,6 +102,19 @@ def decibels(original: Path, coded: Path) -> float:
         valid = ~np.ma.getmaskarray(truth)
         peak = 255 if before.dtypes[0] == "uint8" else float(np.ptp(truth.compressed()))
         return float(peak_signal_noise_ratio(truth.data[valid], after.read()[valid], data_range=peak))
+
+
+def test_decibels_of_what_is_not_transparent(folder: Path, tmp_path: Path) -> None:
+    """Asked for what a lambda in the middle gives, as `fdeg compare` and scikit-image measure it."""
+    found = []
+    for k in range(2):
+        wanted = {"psnr": found[0] - 0.05} if k else {"lambda_": 700}
+        report = fdeg_codec.encode(folder / "alpha.tif", tmp_path / "a.fdg", model="tiny", overwrite=True, **wanted)
+        with rasterio.open(folder / "alpha.tif") as before, fdeg_codec.open(tmp_path / "a.fdg") as after:
+            left = np.s_[:3, :, :40]
+            found.append(peak_signal_noise_ratio(before.read()[left], after.read()[left], data_range=255))
+    assert report.met
+    assert found[0] - 0.05 <= found[1] <= found[0] + 0.05
 
 
 @pytest.mark.parametrize("choice", [{"bpp": 0.001}, {"size": 100}, {"psnr": 70}])
