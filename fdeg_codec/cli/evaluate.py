@@ -25,7 +25,7 @@ from fdeg_codec.cli import options
     help="Train a land-use classifier on this folder; it looks at decoded pictures.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes side by side.  [default: one per processor]")
-@click.option("--quick", is_flag=True, help="Ten pictures, every second quality, no slow codecs, few metrics: a minute.")
+@click.option("--quick", is_flag=True, help="Ten pictures, every second quality, no slow codecs, few metrics: about a minute.")
 @click.option("--resume", is_flag=True, help="Go on with what is in OUT.")
 @click.option("--overwrite", is_flag=True, help="Begin anew in OUT.")
 def command(names: tuple[str, ...] | None, anchor: str, **choices: Any) -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rasterio.windows import Window
 
 from fdeg_codec.codec.decode import Decoder
@@ -43,11 +44,11 @@ def aim(
 
 
 def decibels(raster: Source, engine: Engine, file: Path) -> float:
-    """The PSNR of a file's samples, all bands together, in the units of the raster."""
+    """The PSNR of a file's samples, all bands together, in the units of the raster, of what is valid and not transparent."""
     errors = Errors(raster.dtype)
     with file.open("rb") as stream:
         for piece in Decoder(Reader(stream), engine).pieces(Span(0, raster.height), Span(0, raster.width)):
             window = Window(piece.column, piece.row, piece.samples.shape[2], piece.samples.shape[1])
-            truth, valid = raster.truth(window)
-            errors.add(truth[raster.coded], piece.samples[raster.coded], valid[raster.coded])
+            truth, _ = raster.truth(window)
+            errors.add(truth[raster.coded], piece.samples[raster.coded], np.stack([piece.valid(b) for b in raster.coded]))
     return errors.psnr

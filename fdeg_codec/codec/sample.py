@@ -91,6 +91,8 @@ class Sample:
         errors = Errors(self._raster.dtype)
         for tested, samples in zip(self._tested, self._for_each(self._tested, lambda t: self._decoded(t, rate)), strict=True):
             truth, valid = self._raster.truth(window_of(tested.tile))
+            transparent = [b for b in range(len(truth)) if b not in self._raster.coded]
+            valid &= (truth[transparent] > 0).all(0)
             errors.add(truth[self._raster.coded], samples, valid[self._raster.coded])
         return errors.psnr
 

@@ -7,15 +7,13 @@ from typing import Any
 
 
 def render(table: dict[str, Any]) -> str:
-    """One line per codec: the mean points, BD-rate over PSNR with its interval, and speed."""
+    """One line per codec: the mean points, and BD-rate over PSNR with its interval."""
     codecs, anchor = table["about"]["codecs"], table["anchor"]
-    head = ["codec", "bpp / dB", f"BD-rate against {codecs[anchor]['label']} (95 % interval)", "MP/s encoding, decoding"]
+    head = ["codec", "bpp / dB", f"BD-rate against {codecs[anchor]['label']} (95 % interval)"]
     lines = [head, ["---"] * len(head)]
     for codec, curve in table["curves"].items():
         points = ", ".join(f"{bpp:.3f}/{psnr:.2f}" for bpp, psnr in zip(curve["bpp"], curve["psnr"], strict=True))
-        speed = table["speed"][codec]
-        words = f"{speed['encode']:.2f}, {speed['decode']:.2f}"
-        lines.append([codecs[codec]["label"], points, _difference(table, codec), words])
+        lines.append([codecs[codec]["label"], points, _difference(table, codec)])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 

@@ -74,6 +74,9 @@ def test_the_report_follows_from_the_table(folder: Path, fdeg: Run, tmp_path: Pa
     assert {*found["bd_rate"]["psnr"]} == {"jpeg", "tiny"}
     with (out / "curves.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 7 + 8 + 6
+    lines = (out / "table.md").read_text().splitlines()
+    assert sorted(line.split("|")[1].strip() for line in lines[2:]) == ["JPEG", "JPEG 2000", "fdeg (tiny)"]
+    assert f"{found['curves']['jpeg']['bpp'][0]:.3f}/{found['curves']['jpeg']['psnr'][0]:.2f}, " in "".join(lines)
     with Image.open(out / "sheet.png") as image, Image.open(out / "plots" / "psnr.png") as plot:
         assert image.width > 700 < plot.width
     page = (out / "report.html").read_text()

@@ -28,7 +28,7 @@ from fdeg_codec.raster.masks import pack_layer
 from tests.fuzz import forge, targets
 
 FOUND = sorted((Path(__file__).parent / "found").iterdir())
-RUNS = {"container": 300, "entropy": 100}
+RUNS = {"container": 120, "entropy": 60}
 SECONDS, MEBIBYTES = 2, 512  # that any input may take
 
 HEADER = Header(bytes(8), "uint8", 3, 70, 40, 64, 9 * 2048, planes=1, layers=1)
