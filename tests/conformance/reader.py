@@ -125,6 +125,7 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         assert len(each) == len(bands)
         for value in each:
             unreal = header["type"] == "float32" and value in ("nan", "inf", "-inf")
+            assert value is None or unreal or isinstance(value, int | float)
             assert value is None or unreal or LEAST[header["type"]] <= value <= MOST[header["type"]]
             assert value is None or unreal or header["type"] == "float32" or value % 1 == 0
     return sections
