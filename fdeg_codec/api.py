@@ -23,6 +23,7 @@ def decode(
     cog: bool = False,
     device: DeviceName = "auto",
     precision: Precision = "auto",
+    preview: bool = False,
     salvage: bool = False,
     max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
@@ -33,6 +34,7 @@ def decode(
 
     With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
     """
-    with Scene(source, device=device, precision=precision, salvage=salvage, max_pixels=max_pixels) as scene:
+    how: dict[str, bool] = {"preview": preview, "salvage": salvage}
+    with Scene(source, device=device, precision=precision, max_pixels=max_pixels, **how) as scene:
         scene.save(target, window, scale=scale, cog=cog, overwrite=overwrite, progress=progress)
         return scene.damage

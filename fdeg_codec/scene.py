@@ -12,17 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec.damage import Damage
-from fdeg_codec.codec.decode import Decoder, Piece, nodata_of
+from fdeg_codec.codec.decode import Decoder, Piece
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.smaller import check_scale, shrink_span
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.salvage import Salvager
+from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import metadata
+from fdeg_codec.raster import nodata as nodatas
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
+from fdeg_codec.raster.nodata import Nodata
 
 if TYPE_CHECKING:
     from rasterio.coords import BoundingBox
@@ -48,6 +51,7 @@ class Window(NamedTuple):
 class Scene:
     """An open .fdg file. Nothing is decoded, and no weights are loaded, before `read`.
 
+    With `preview`, what bounds the errors is neither read nor decoded: several times faster, and lossy as without a bound.
     With `salvage`, what is damaged is no error: lost tiles become nodata, and `damage` lists them.
     """
 
@@ -57,11 +61,13 @@ class Scene:
         *,
         device: DeviceName = "auto",
         precision: Precision = "auto",
+        preview: bool = False,
         salvage: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.path = Path(path)
         self.damage = Damage()
+        self._preview = preview
         self._salvage = salvage
         self._max_pixels = max_pixels
         self._device: DeviceName = device
@@ -75,7 +81,8 @@ class Scene:
             with self._naming():
                 self._reader: Reader = Reader(self._stream) if not salvage else self._salvaged()
                 self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
-                self.nodata = nodata_of(self._reader)
+                h = self._reader.header
+                self.nodatavals = nodatas.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         except FdegError:
             self._stream.close()
             raise
@@ -103,6 +110,11 @@ class Scene:
     @property
     def dtype(self) -> str:
         return self._reader.header.dtype
+
+    @property
+    def nodata(self) -> float | None:
+        """The first band's nodata value."""
+        return self.nodatavals[0]
 
     @property
     def tile(self) -> int:
@@ -171,7 +183,10 @@ class Scene:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Decode into a raster file, in the format that the ending of its name says."""
+        """Decode into a raster file, in the format that the ending of its name says.
+
+        A GeoTIFF has one nodata value for all bands: where they differ, the first of them serves all.
+        """
         from fdeg_codec.raster.sink import Sink, driver_of
 
         target, w = Path(target), self._inside(window)
@@ -181,15 +196,16 @@ class Scene:
         with replacing(target, overwrite) as partial:
             self._opened()
             shape = self.shape[0], part.height, part.width
-            with Sink(partial, driver, shape, self.dtype, self.nodata, described) as sink:
+            value = next((v for v in self.nodatavals if v is not None), None)
+            with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
-                for done, piece in enumerate(self._pieces(w, scale), 1):
+                for done, piece in enumerate(self._pieces(w, scale, nodata=(value,) * self.shape[0]), 1):
                     sink.write(piece.samples, piece.row - part.row, piece.column - part.column, piece.mask)
                     if progress:
                         progress(done, total)
 
     def verify(self, progress: Progress | None = None) -> int:
-        """Check every checksum and entropy-decode every tile; returns the number of entries."""
+        """Check every checksum and entropy-decode every tile, its residuals too; returns the number of entries."""
         self._inside(None)
         decoder = self._opened()
         h = self._reader.header
@@ -199,6 +215,8 @@ class Scene:
                     decoder.latents(tile, plane)
                 for k in range(h.layers):
                     decoder.layer(tile, k)
+                if h.bounded:
+                    list(decoder.pieces(tile.rows, tile.columns))
             decoder.forget(tile)
             if progress:
                 progress(tile.number + 1, h.tile_rows * h.tile_columns)
@@ -208,13 +226,14 @@ class Scene:
         if self._decoder is None:
             with self._naming():
                 engine = load_engine(self._reader.header.fingerprint, self._device, self._precision)
-                self._decoder = Decoder(self._reader, engine, self.damage if self._salvage else None)
+                damage = self.damage if self._salvage else None
+                self._decoder = Decoder(self._reader, engine, damage, self._preview)
         return self._decoder
 
-    def _pieces(self, w: Window, scale: int, bands: list[int] | None = None) -> Iterator[Piece]:
+    def _pieces(self, w: Window, scale: int, bands: list[int] | None = None, nodata: Nodata | None = None) -> Iterator[Piece]:
         decoder = self._opened()
         with self._naming():
-            yield from decoder.pieces(*_spans(w), scale, bands)
+            yield from decoder.pieces(*_spans(w), scale, bands, nodata)
 
     def _bands(self, indexes: int | Sequence[int] | None) -> list[int]:
         """The bands, from 0, of numbers from 1."""

@@ -55,6 +55,7 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--bpp", type=float, help="Instead: at most so many bits per pixel, and at most 1 % less."),
         click.option("--size", type=int, help="Instead: at most so many bytes, and at most 1 % less."),
         click.option("--psnr", type=float, help="Instead: at least so many decibels, and at most 0.1 more."),
+        click.option("--max-error", type=float, help="No sample is further off than this, in its own units; 0 is lossless."),
         click.option(
             "--effort",
             type=click.IntRange(0, 9),
@@ -65,6 +66,7 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
         device,
         precision,
         click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64."),
+        click.option("--bands", type=NumbersType(), help="These bands only, in this order, counted from 1."),
     )
     for choice in reversed(choices):
         command = choice(command)
@@ -82,6 +84,18 @@ class WindowType(click.ParamType[tuple[int, int, int, int]]):
         except ValueError:
             self.fail(f"{value!r} is not four whole numbers with commas between them", param, ctx)
         return column, row, width, height
+
+
+class NumbersType(click.ParamType[list[int]]):
+    """N,N,..."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        try:
+            return [int(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not whole numbers with commas between them", param, ctx)
 
 
 class ListType(click.ParamType[tuple[str, ...]]):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rasterio.windows import Window
 
 from fdeg_codec.codec.decode import Decoder
-from fdeg_codec.codec.encode import Progress, describe, groups_of, read_tile, write_at
+from fdeg_codec.codec.encode import Progress, describe, groups_of, write_at
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.sample import Errors, Sample
 from fdeg_codec.codec.target import LOWEST, Target, search
@@ -31,7 +30,7 @@ def aim(
     tiles = list(Grid(header.height, header.width, header.tile))
     before = SIZE + len(pack_sections(sections)) + 4 * header.entries + 4
     sample = Sample(raster, engine, groups_of(raster), effort, before * (2 if len(tiles) > 1 else 1))  # copied at the end
-    sample.take(tiles, partial(read_tile, raster, header))
+    sample.take(tiles)
 
     def encode(rate: int) -> float:
         write_at(rate, raster, engine, effort, tile, draft, progress)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.codec import planes
+from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.damage import Damage, Loss
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_layer, shrink_span
@@ -23,12 +23,16 @@ from fdeg_codec.container.file import Reader
 from fdeg_codec.container.sections import Kind, unpack_text
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.networks.fdegcnet import STRIDE
-from fdeg_codec.raster import mapping, masks
-from fdeg_codec.raster.masks import Layer, Layer8
+from fdeg_codec.raster import bound, mapping, masks
+from fdeg_codec.raster import nodata as nodatas
+from fdeg_codec.raster.bound import Bound
+from fdeg_codec.raster.masks import Far, Layer, Layer8
+from fdeg_codec.raster.nodata import Nodata
 
 Integers = NDArray[np.int32]
 Samples = NDArray[Any]
 Layers = dict[Layer, Layer8]
+Found = dict[Layer, Layer8 | Far]  # with what shapes samples alone
 
 
 class View(NamedTuple):
@@ -36,6 +40,8 @@ class View(NamedTuple):
 
     scale: int
     planes: list[int]
+    nodata: Nodata
+    bounded: bool  # whether residuals are decoded
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,14 @@ class Piece:
     @property
     def mask(self) -> Layer8 | None:
         """The dataset's mask."""
-        return self.layers.get(Layer("mask", None))
+        return next((self.layers[y] for y in self.layers if y.kind in masks.MASK), None)
 
     def valid(self, band: int) -> NDArray[np.bool_]:
-        """Which pixels of a band are neither nodata nor masked nor wholly transparent."""
+        """Which pixels of a band are numbers, not nodata, not masked, not wholly transparent."""
         valid = np.ones(self.samples.shape[1:], bool)
-        if Layer("alpha", band) not in self.layers:
+        if not any(layer.kind in masks.ALPHA and layer.band == band for layer in self.layers):
             for layer, values in self.layers.items():
-                if layer.kind != "nodata" or layer.band in (None, band):
+                if layer.kind not in masks.MISSING or layer.band in (None, band):
                     valid &= values > 0
         return valid
 
@@ -68,27 +74,35 @@ class Decoder:
     With `damage` to note it in, a tile that cannot be decoded becomes nodata; without, it is an error.
     """
 
-    def __init__(self, reader: Reader, engine: Engine, damage: Damage | None = None) -> None:
+    def __init__(self, reader: Reader, engine: Engine, damage: Damage | None = None, preview: bool = False) -> None:
         self._reader = reader
+        self._bounded = reader.header.bounded and not preview
         self._damage = damage
         self._broken: dict[int, BadFileError] = {}  # by tile
         self._engine = engine
         h = self.header = reader.header
         self.layers = _layers(reader)
         self._order = planes.unpack(
-            reader.sections.get(Kind.ORDER), h.bands, {y.band for y in self.layers if y.kind == "alpha"}
+            reader.sections.get(Kind.ORDER), h.bands, {y.band for y in self.layers if y.kind in masks.ALPHA}
         )
         if h.planes != len(planes.groups(self._order)):
             raise BadFileError("its planes do not fit its bands")
         self._mapping = mapping.unpack(reader.sections.get(Kind.MAPPING), h.dtype, h.bands)
-        self.nodata = nodata_of(reader)
+        self._bounds = _bounds(reader)
+        self.nodata = nodatas.unpack(reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         self._grid = Grid(h.height, h.width, h.tile)
         self._known: dict[tuple[int, int], Future[Integers | None]] = {}
 
-    def pieces(self, rows: Span, columns: Span, scale: int = 1, bands: list[int] | None = None) -> Iterator[Piece]:
-        """The tiles that a window touches, in rows, cut to it, and shrunk `scale` times; `bands` are all that matter."""
+    def pieces(
+        self, rows: Span, columns: Span, scale: int = 1, bands: list[int] | None = None, nodata: Nodata | None = None
+    ) -> Iterator[Piece]:
+        """The tiles that a window touches, in rows, cut to it, and shrunk `scale` times; `bands` are all that matter.
+
+        They have the file's nodata values, or others. What is shrunk is so from a preview.
+        """
         groups = enumerate(planes.groups(self._order))
-        view = View(scale, [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)])
+        some = [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)]
+        view = View(scale, some, nodata or self.nodata, self._bounded and scale == 1)
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
         with self._undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
@@ -112,15 +126,15 @@ class Decoder:
         for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
             self.forget(tile)
             for known in (tile, following):
-                for neighbour in self._seen(known, view.scale):
+                for neighbour in self._seen(known, view):
                     for plane in view.planes:
                         self._request(neighbour, plane, workers)
-            latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view.scale)] for plane in view.planes}
-            layers = self._layers_left(tile)
-            if self._is_lost(tile, view.scale):
-                yield partial(self._blank, tile, view.scale)
+            latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view)] for plane in view.planes}
+            layers, residuals = self._layers_left(tile), self._residuals_left(tile, view)
+            if self._is_lost(tile, view):
+                yield partial(self._blank, tile, view)
             else:
-                yield partial(self._tile, tile, latents, layers, view.scale)
+                yield partial(self._tile, tile, latents, layers, residuals, view)
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -135,7 +149,14 @@ class Decoder:
             self._note(tile, error)
             return None
 
-    def _layers_left(self, tile: Tile) -> list[Layer8]:
+    def _residuals_left(self, tile: Tile, view: View) -> dict[int, bytes]:
+        try:
+            return {plane: self.residual(tile, plane) for plane in view.planes} if view.bounded else {}
+        except BadFileError as error:
+            self._note(tile, error)
+            return {}
+
+    def _layers_left(self, tile: Tile) -> list[Layer8 | Far]:
         try:
             return [self.layer(tile, k) for k in range(self.header.layers)]
         except BadFileError as error:
@@ -147,7 +168,7 @@ class Decoder:
             raise error
         self._broken.setdefault(tile.number, error)
 
-    def _is_lost(self, tile: Tile, scale: int) -> bool:
+    def _is_lost(self, tile: Tile, view: View) -> bool:
         """Whether a tile of the window is lost; if not, it may still lie beside one that is."""
         if self._damage is None:
             return False
@@ -155,7 +176,7 @@ class Decoder:
             known = {loss.tile for loss in self._damage.lost}
             loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
             self._damage.lost += [] if tile.number in known else [loss]
-        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._seen(tile, scale)):
+        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._seen(tile, view)):
             self._damage.beside.append(tile.number)
         return tile.number in self._broken
 
@@ -181,24 +202,32 @@ class Decoder:
     def _is_hidden(self, tile: Tile) -> bool:
         """Whether a tile's layers say that nothing in it is valid."""
         entries = [self._reader.entry(tile.number, self.header.planes + k) for k in range(self.header.layers)]
-        empty = {layer.band for layer, entry in zip(self.layers, entries, strict=True) if entry == masks.EMPTY}
-        return None in empty or empty.issuperset(self._order)
+        return masks.is_hidden(dict(zip(self.layers, entries, strict=True)), self._order)
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""
         rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
-    def _seen(self, tile: Tile, scale: int) -> list[Tile]:
-        """The tiles whose latents a tile's pixels at a scale are made from."""
-        return [tile] if self._is_linear(scale) else self._neighbours(tile)
+    def _seen(self, tile: Tile, view: View) -> list[Tile]:
+        """The tiles whose latents a tile's pixels are made from."""
+        return [tile] if view.bounded or self._is_linear(view.scale) else self._neighbours(tile)
 
     def _is_linear(self, scale: int) -> bool:
         return scale >= LINEAR_FROM and self._engine.has_linear_path
 
-    def layer(self, tile: Tile, k: int) -> Layer8:
+    def residual(self, tile: Tile, plane: int) -> bytes:
+        with _naming(tile, f"residual {plane}"):
+            entry = self._reader.entry(tile.number, self.header.planes + self.header.layers + plane)
+            if bool(entry) == self._is_hidden(tile):
+                raise BadFileError("it is empty, or is not, unlike its plane")
+            return entry
+
+    def layer(self, tile: Tile, k: int) -> Layer8 | Far:
         with _naming(tile, f"layer {k}"):
             entry = self._reader.entry(tile.number, self.header.planes + k)
+            if self.layers[k].kind == "far":
+                return masks.unpack_far(entry, tile.rows.size, tile.columns.size, self.header.dtype)
             return masks.unpack_layer(entry, tile.rows.size, tile.columns.size)
 
     def forget(self, tile: Tile) -> None:
@@ -208,40 +237,58 @@ class Decoder:
             del self._known[key]
 
     def _tile(
-        self, tile: Tile, latents: dict[int, list[Integers | None]], layers: list[Layer8], scale: int
+        self,
+        tile: Tile,
+        latents: dict[int, list[Integers | None]],
+        layers: list[Layer8 | Far],
+        residuals: dict[int, bytes],
+        view: View,
     ) -> tuple[Samples, Layers]:
         """The bands of some planes of a tile's core, and its layers, from the latents it sees."""
-        h = self.header
+        h, scale = self.header, view.scale
         height, width = (shrink_span(core, scale).size for core in (tile.rows, tile.columns))
         samples = np.zeros((h.bands, height, width), h.dtype)
-        own = self._seen(tile, scale).index(tile)
+        found = dict(zip(self.layers, layers, strict=True))
+        own = self._seen(tile, view).index(tile)
         groups = planes.groups(self._order)
         for plane, known in latents.items():
             y = known[own]
             if y is None:
                 continue
-            group = groups[plane]
+            group, maps = groups[plane], self._mapping.select(groups[plane])
+            if view.bounded:
+                with _naming(tile, f"residual {plane}"):
+                    samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
+                continue
             if self._is_linear(scale):
                 picture = planes.gather(self._engine.preview(y, h.log2_lambda, scale)[:, :height, :width], len(group))
             else:
-                picture = means(planes.gather(self._picture(tile, known), len(group)), scale)
-            samples[group] = self._mapping.select(group).from_unit(picture)
-        smaller = {y: shrink_layer(y.kind, values, scale) for y, values in zip(self.layers, layers, strict=True)}
-        return self._masked(samples, smaller)
+                picture = planes.gather(self._picture(tile, known), len(group))
+                picture = picture if scale == 1 else means(maps.clipped(picture), scale)
+            samples[group] = maps.from_unit(picture)
+        return self._masked(samples, found if scale == 1 else _smaller(found, scale), view.nodata)
 
-    def _blank(self, tile: Tile, scale: int) -> tuple[Samples, Layers]:
+    def _exactly(self, y: Integers, group: list[int], found: Found, shape: tuple[int, ...], entry: bytes) -> Samples:
+        """The bands of a group with every error within the bound."""
+        x = exact.picture(self._engine, y, self.header.log2_lambda, (len(group), *shape))
+        lines, bounds = self._mapping.lines, self._bounds
+        bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self.nodata[b]) for b in group]
+        return exact.decode_residual(x, bands, entry, self.header.dtype)
+
+    def _blank(self, tile: Tile, view: View) -> tuple[Samples, Layers]:
         """A tile that is lost: nodata if there is such a value, transparent, masked."""
-        shape = tuple(shrink_span(core, scale).size for core in (tile.rows, tile.columns))
+        shape = tuple(shrink_span(core, view.scale).size for core in (tile.rows, tile.columns))
         samples = np.zeros((self.header.bands, *shape), self.header.dtype)
-        if self.nodata is not None:
-            samples[self._order] = self.nodata
-        layers = [*self.layers, Layer("mask", None)] if self._has_mask() else self.layers
+        for band in self._order:
+            samples[band] = view.nodata[band] or 0
+        layers = [y for y in self.layers if y.kind != "far"]
+        layers += [Layer("mask", None)] if self._needs_mask() else []
         return samples, {layer: np.zeros(shape, np.uint8) for layer in layers}
 
-    def _has_mask(self) -> bool:
-        """Whether a mask comes with the samples: the file's, or one of what is lost where nothing else can say so."""
-        kinds = {layer.kind for layer in self.layers}
-        return "mask" in kinds or (self._damage is not None and self.nodata is None and "alpha" not in kinds)
+    def _needs_mask(self) -> bool:
+        """Whether nothing but a mask of its own could say what is lost."""
+        said = any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self.layers)
+        return self._damage is not None and not said and any(self.nodata[band] is None for band in self._order)
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
@@ -258,36 +305,25 @@ class Decoder:
         top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
 
-    def _masked(self, samples: Samples, found: Layers) -> tuple[Samples, Layers]:
-        """Alpha and nodata as they were, then the mask, below which all coded bands are 0."""
-        for layer, values in found.items():
-            if layer.kind == "alpha":
-                samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
-        if self.nodata is not None:
-            everything = np.full(samples.shape[1:], 255, np.uint8)
-            for band in self._order:
-                valid = found.get(Layer("nodata", None), found.get(Layer("nodata", band), everything))
-                samples[band] = masks.avoid(samples[band], self.nodata, valid > 0)
-        mask = found.get(Layer("mask", None))
-        if mask is not None:
-            samples[np.ix_(self._order)] *= (mask > 0).astype(samples.dtype)
-        elif self._has_mask():
-            found[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
-        return samples, found
+    def _masked(self, samples: Samples, found: Found, nodata: Nodata) -> tuple[Samples, Layers]:
+        """Samples under their layers, and those layers that say something of all pixels."""
+        masks.restore(samples, found, {band: nodata[band] for band in self._order})
+        layers = {layer: values for layer, values in found.items() if not isinstance(values, Far)}
+        if self._needs_mask():
+            layers[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
+        return samples, layers
 
 
-def nodata_of(reader: Reader) -> float | None:
-    data = reader.sections.get(Kind.NODATA)
-    if data is None:
-        return None
-    try:
-        value = unpack_text(data)
-        info = np.iinfo(reader.header.dtype)
-        if type(value) not in (int, float) or not info.min <= value <= info.max or value != int(value):
-            raise BadFileError("its nodata value cannot be one")
-    except OverflowError as error:
-        raise BadFileError("its nodata value cannot be one") from error
-    return float(value)
+def _smaller(found: Found, scale: int) -> Found:
+    """Layers of a smaller picture, in which samples kept exactly have no place."""
+    return {y: shrink_layer(y.kind, values, scale) for y, values in found.items() if not isinstance(values, Far)}
+
+
+def _bounds(reader: Reader) -> list[Bound]:
+    data = reader.sections.get(Kind.BOUND)
+    if (data is not None) != reader.header.bounded:
+        raise BadFileError("its bounds do not fit its header")
+    return bound.unpack(data, reader.header.dtype, reader.header.bands) if data is not None else []
 
 
 def _layers(reader: Reader) -> list[Layer]:
@@ -297,18 +333,29 @@ def _layers(reader: Reader) -> list[Layer]:
         layers = [Layer(kind, band) for kind, band in unpack_text(data)] if data else []
     except (TypeError, ValueError) as error:
         raise BadFileError("its layers cannot be read") from error
-    bands = range(reader.header.bands)
-    allowed = {Layer("mask", None)} | {Layer("alpha", b) for b in bands}
-    if Kind.NODATA in reader.sections:
-        allowed |= {Layer("nodata", b) for b in [None, *bands]}
-    together = Layer("nodata", None) in layers
-    for layer in layers:  # what speaks for a band that has its say already
-        if layer.kind == "nodata" and layer.band is not None:
-            allowed -= {layer} if together or Layer("alpha", layer.band) in layers else set()
     plain = all(isinstance(y.kind, str) and type(y.band) in (int, type(None)) for y in layers)
-    if not plain or not allowed.issuperset(layers) or len({*layers}) != len(layers) or len(layers) != reader.header.layers:
+    if not plain or len(layers) != reader.header.layers or not _possible(reader).issuperset(layers) or _overlap(layers):
         raise BadFileError("its layers do not fit its header")
     return layers
+
+
+def _possible(reader: Reader) -> set[Layer]:
+    bands = range(reader.header.bands)
+    possible = {Layer(kind, None) for kind in masks.MASK} | {Layer(kind, b) for kind in masks.ALPHA for b in bands}
+    if Kind.NODATA in reader.sections:
+        possible |= {Layer("nodata", b) for b in (None, *bands)}
+    if reader.header.dtype == "float32":
+        possible |= {Layer("nan", b) for b in (None, *bands)}
+    return possible | {Layer("far", b) for b in bands}
+
+
+def _overlap(layers: list[Layer]) -> bool:
+    """Whether something is said twice of a band, or anything else of a band that is alpha."""
+    said = [(layer.kind.removesuffix("-only"), layer.band) for layer in layers]
+    alphas = {band for kind, band in said if kind == "alpha"}
+    return len(set(said)) < len(said) or any(
+        kind != "alpha" and (band in alphas or (band is not None and (kind, None) in said)) for kind, band in said
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fdeg_codec.codec.engine import Engine, Integers, Picture
-from fdeg_codec.codec.tile import encode_plane, walk
+from fdeg_codec.codec.tile import coded_plane, walk
 from fdeg_codec.container.header import LEVEL_STEPS
 from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.rounding import nearest, thrifty
@@ -27,14 +27,14 @@ CAUTION = 1.2
 SHARE = 0.5  # of the latents that promise a gain: all at once would spoil each other's
 
 
-def encode_picture(engine: Engine, picture: Picture, log2_lambda: int, effort: int) -> bytes:
-    """The entry of a plane, from the network's input (3, row, column)."""
+def encode_picture(engine: Engine, picture: Picture, log2_lambda: int, effort: int) -> tuple[bytes, Integers]:
+    """The entry of a plane and its latents, from the network's input (3, row, column)."""
     z, y = engine.scale(engine.analyse(picture), log2_lambda)
     predictor = engine.predictor(log2_lambda)
     if PASSES[effort] == 0:
-        return encode_plane(predictor, z, y, nearest if effort == 0 else thrifty)
+        return coded_plane(predictor, z, y, nearest if effort == 0 else thrifty)
     _, start = walk(Encoder(), predictor, (y.shape[0], y.shape[1]), z, y, thrifty)
-    return encode_plane(predictor, z, Descent(engine, picture, z, log2_lambda).best(start, PASSES[effort]))
+    return coded_plane(predictor, z, Descent(engine, picture, z, log2_lambda).best(start, PASSES[effort]))
 
 
 class Descent:

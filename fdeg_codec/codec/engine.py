@@ -83,6 +83,17 @@ class Engine:
             x: Picture = self.net.synthesise(y, level)[0].cpu().numpy()
         return x
 
+    @torch.inference_mode()
+    def synthesise_exactly(self, y_hat: Integers, log2_lambda: int) -> Floats:
+        """The same in float64, in which machines differ by so little that rounding can be told."""
+        y = self._tensor(y_hat).double().permute(2, 0, 1)[None]
+        x: Floats = self._double.synthesise(y, self.level(log2_lambda))[0].cpu().numpy()
+        return x
+
+    @cached_property
+    def _double(self) -> FDEGCNet:
+        return deepcopy(self.net).double()
+
     @property
     def has_linear_path(self) -> bool:
         return self.net.architecture.linear_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from fdeg_codec.codec import planes
+from fdeg_codec.codec.encode import pack_layer, unit_of
 from fdeg_codec.codec.engine import Engine, Integers
 from fdeg_codec.codec.tile import walk
 from fdeg_codec.codec.tiles import Tile
@@ -21,9 +22,6 @@ from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.rounding import nearest, thrifty
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
-
-if TYPE_CHECKING:
-    from fdeg_codec.codec.encode import Material
 
 PLANES = 48  # analysed at most, 0.8 MB each at 512 pixels; two tiles in any case
 PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
@@ -74,14 +72,14 @@ class Sample:
     def __init__(self, raster: Source, engine: Engine, groups: list[list[int]], effort: int, overhead: int) -> None:
         self._raster, self._engine, self._overhead = raster, engine, overhead
         self._rounding = thrifty if effort else nearest
-        self._groups = groups  # positions in raster.coded
+        self._groups = groups
 
-    def take(self, tiles: list[Tile], read: Callable[[Tile], Material]) -> None:
+    def take(self, tiles: list[Tile]) -> None:
         """Analyse some of all `tiles`."""
         count = min(len(tiles), max(2, PLANES // len(self._groups)))
         chosen = [tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, count)]
         self._share = sum(map(_pixels, tiles)) / sum(map(_pixels, chosen))
-        self._tested = self._for_each(chosen, lambda tile: self._analysed(tile, read(tile)))
+        self._tested = self._for_each(chosen, self._analysed)
 
     def size(self, rate: int) -> float:
         """The logarithm of the whole file's bytes."""
@@ -102,10 +100,13 @@ class Sample:
         with Workers(self._engine.device, len(items)) as workers:
             return list(workers.in_order(partial(work, item) for item in items))
 
-    def _analysed(self, tile: Tile, material: Material) -> Tested:
-        unit = material.unit
-        latents = [] if unit is None else [self._engine.analyse(planes.spread(unit[g])) for g in self._groups]
-        return Tested(tile, latents, sum(CRC + len(masks.pack_layer(values)) for values in material.layers))
+    def _analysed(self, tile: Tile) -> Tested:
+        cut = self._raster.cut(window_of(tile))
+        layers = {layer: pack_layer(cut, layer) for layer in self._raster.layers}
+        hidden = masks.is_hidden(layers, self._raster.coded)
+        units = (unit_of(self._raster, cut, group) for group in self._groups if not hidden)
+        latents = [self._engine.analyse(planes.spread(unit)) for unit in units]
+        return Tested(tile, latents, sum(CRC + len(entry) for entry in layers.values()))
 
     def _bytes(self, tested: Tested, rate: int) -> int:
         return tested.layers + sum(self._coded(y, rate)[0] for y in tested.latents)
@@ -123,8 +124,8 @@ class Sample:
         samples = np.zeros((len(self._raster.coded), height, width), self._raster.dtype)
         for group, y in zip(self._groups, tested.latents, strict=bool(tested.latents)):
             x = self._engine.synthesise(self._coded(y, rate)[1], rate)[:, :height, :width]
-            mapping = self._raster.mapping.select([self._raster.coded[k] for k in group])
-            samples[group] = mapping.from_unit(planes.gather(x, len(group)))
+            places = [self._raster.coded.index(band) for band in group]
+            samples[places] = self._raster.mapping.select(group).from_unit(planes.gather(x, len(group)))
         return samples
 
 

@@ -75,11 +75,6 @@ def latents(pixels: int) -> int:
     return -(-pixels // STRIDE)
 
 
-def whole(core: Span) -> Span:
-    """A core filled up to whole latents: what lies beyond the picture is its mirror image."""
-    return Span(core.start, core.start + latents(core.size) * STRIDE)
-
-
 def synthesis_span(core: Span, size: int) -> Span:
     """The latents, counted over the whole picture, that a core is synthesised from."""
     first, last = core.start // STRIDE, latents(core.stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fdeg_codec.errors import BadFileError, UnsupportedError
 
@@ -22,7 +22,9 @@ MAX_SIDE = 2**31 - 1
 MAX_SAMPLES = 2**27  # of a tile, all bands together
 PLANE_BANDS = 3
 
-DTYPES = {1: "uint8", 2: "uint16"}
+BOUNDED = 1  # the one flag
+
+DTYPES = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}
 CODES = {name: code for code, name in DTYPES.items()}
 
 
@@ -40,6 +42,7 @@ class Header:
     planes: int
     layers: int = 0
     sections_length: int = 0
+    bounded: bool = False  # whether each plane has a residual
 
     @property
     def lambda_(self) -> float:
@@ -55,7 +58,11 @@ class Header:
 
     @property
     def per_tile(self) -> int:
-        return self.planes + self.layers
+        return self.planes + self.layers + self.residuals
+
+    @property
+    def residuals(self) -> int:
+        return self.planes if self.bounded else 0
 
     @property
     def samples(self) -> int:
@@ -68,7 +75,16 @@ class Header:
 
     def pack(self) -> bytes:
         body = LAYOUT.pack(
-            *(SIGNATURE, VERSION, 0, self.fingerprint, CODES[self.dtype], self.bands, self.height, self.width),
+            *(
+                SIGNATURE,
+                VERSION,
+                BOUNDED if self.bounded else 0,
+                self.fingerprint,
+                CODES[self.dtype],
+                self.bands,
+                self.height,
+                self.width,
+            ),
             *(self.tile, self.log2_lambda, self.planes, self.layers, self.sections_length),
         )
         return body + struct.pack("<I", zlib.crc32(body))
@@ -95,9 +111,9 @@ def unpack(data: bytes) -> Header:
     if struct.pack("<I", zlib.crc32(body)) != crc:
         raise BadFileError("its header is damaged (checksum)")
     _, _, flags, fingerprint, dtype, *numbers = LAYOUT.unpack(body)
-    if flags or dtype not in DTYPES:
+    if flags & ~BOUNDED or dtype not in DTYPES:
         raise UnsupportedError("uses a feature that this version of fdeg does not know: use a newer release")
-    header = Header(fingerprint, DTYPES[dtype], *numbers)
+    header = replace(Header(fingerprint, DTYPES[dtype], *numbers), bounded=bool(flags))
     _check(header)
     return header
 

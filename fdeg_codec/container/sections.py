@@ -20,12 +20,13 @@ MAX_DEPTH = 8  # of lists and objects in each other
 
 
 class Kind(IntEnum):
-    """Sections this version writes. Without the first four, pixels would be wrong; the rest may be skipped."""
+    """Sections this version writes. Without the first five, pixels would be wrong; the rest may be skipped."""
 
     MAPPING = 1
     NODATA = 2
     LAYERS = 3
     ORDER = 4
+    BOUND = 5
     CRS = SKIPPABLE | 1
     TRANSFORM = SKIPPABLE | 2
     GCPS = SKIPPABLE | 3

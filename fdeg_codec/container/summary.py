@@ -43,6 +43,9 @@ def _table(reader: Reader) -> dict[str, Any]:
         "bpp": round(8 * reader.size / (h.height * h.width), 4),
         "overhead": reader.size - sum(reader.lengths),
     }
+    if Kind.BOUND in reader.sections:
+        bound = unpack_text(reader.sections[Kind.BOUND])
+        table["max_error"] = bound.get("max_error") if isinstance(bound, dict) else None
     if Kind.TRANSFORM in reader.sections:
         table["transform"] = _transform(reader.sections[Kind.TRANSFORM])
     table |= {name: unpack_text(reader.sections[kind]) for kind, name in TEXTS.items() if kind in reader.sections}

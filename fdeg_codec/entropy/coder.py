@@ -13,9 +13,11 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.entropy.guard import Floats, Integers, are_exceptions, round_as_told, round_guarded
+from fdeg_codec.entropy.guard import EPSILON, Floats, Integers, are_exceptions, round_as_told, round_guarded
 from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.errors import BadFileError
+
+Longs = NDArray[np.int64]
 
 _MODEL = constriction.stream.model.Categorical(perfect=False)
 # Numbers without a model of their own: bit length b of v + 1 has probability 2^-b, but for the longest, which share
@@ -34,8 +36,11 @@ class Coder(Protocol):
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
         """Code `count` numbers from 0 to 2^31 - 2, small ones in few bits."""
 
-    def round(self, values: Floats) -> Integers:
-        """Round as the encoder did: what it found near a boundary is coded as a list of exceptions."""
+    def bits(self, count: int, width: int, numbers: Longs | None) -> Longs:
+        """Code `count` numbers of `width` bits, all equally probable."""
+
+    def round(self, values: Floats, epsilon: float = EPSILON) -> Integers:
+        """Round as the encoder did: what it found nearer than `epsilon` to a boundary is coded as a list of exceptions."""
 
 
 def _code_numbers(coder: Coder, count: int, numbers: Integers | None) -> Integers:
@@ -49,6 +54,14 @@ def _code_numbers(coder: Coder, count: int, numbers: Integers | None) -> Integer
     out = np.left_shift(np.int64(1), extra)
     np.add.at(out, owner, bits.astype(np.int64) << place)
     return (out - 1).astype(np.int32)
+
+
+def _code_bits(coder: Coder, count: int, width: int, numbers: Longs | None) -> Longs:
+    """All bits of the first number, highest first, then those of the next."""
+    places = np.arange(width - 1, -1, -1)
+    known = None if numbers is None else (numbers[:, None] >> places & 1).ravel()
+    bits = _alike(coder, _EVEN, count * width, known).astype(np.int64).reshape(count, width)
+    return (bits << places).sum(1, dtype=np.int64)
 
 
 def _alike(coder: Coder, row: Floats, count: int, symbols: Integers | None) -> Integers:
@@ -75,8 +88,11 @@ class Encoder:
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
         return _code_numbers(self, count, numbers)
 
-    def round(self, values: Floats) -> Integers:
-        integers, exceptions, ups = round_guarded(values)
+    def bits(self, count: int, width: int, numbers: Longs | None) -> Longs:
+        return _code_bits(self, count, width, numbers)
+
+    def round(self, values: Floats, epsilon: float = EPSILON) -> Integers:
+        integers, exceptions, ups = round_guarded(values, epsilon)
         gaps = np.diff(exceptions, prepend=-1) - 1
         self.numbers(1, np.array([len(exceptions)], np.int32))
         self.numbers(len(exceptions), (2 * gaps + ups).astype(np.int32))
@@ -107,13 +123,16 @@ class Decoder:
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
         return _code_numbers(self, count, None)
 
-    def round(self, values: Floats) -> Integers:
+    def bits(self, count: int, width: int, numbers: Longs | None) -> Longs:
+        return _code_bits(self, count, width, None)
+
+    def round(self, values: Floats, epsilon: float = EPSILON) -> Integers:
         (count,) = self.numbers(1, None)
         if count > values.size:
             raise BadFileError("it holds more exceptions than values")
         marks = self.numbers(int(count), None)
         exceptions: NDArray[np.intp] = np.cumsum((marks >> 1).astype(np.intp) + 1) - 1
-        if count and (exceptions[-1] >= values.size or not are_exceptions(values, exceptions)):
+        if count and (exceptions[-1] >= values.size or not are_exceptions(values, exceptions, epsilon)):
             raise BadFileError("it holds an exception where there is none to make")
         return round_as_told(values, exceptions, marks & 1)
 

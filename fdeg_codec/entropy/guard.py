@@ -18,7 +18,7 @@ Integers = NDArray[np.int32]
 Positions = NDArray[np.intp]
 
 
-def round_guarded(values: Floats) -> tuple[Integers, Positions, Integers]:
+def round_guarded(values: Floats, epsilon: float = EPSILON) -> tuple[Integers, Positions, Integers]:
     """The integers nearest to `values`, the flat positions of exceptions, and whether each went up (1) or down (0)."""
     integers = np.empty(values.shape, np.int32)
     flat, out = values.ravel(), integers.ravel()
@@ -31,16 +31,16 @@ def round_guarded(values: Floats) -> tuple[Integers, Positions, Integers]:
         out[start : start + CHUNK] = floors
         out[start : start + CHUNK] += above >= 0
         np.abs(above, out=above)
-        if above.min() < EPSILON:
-            exceptions.append(start + np.flatnonzero(above < EPSILON))
+        if above.min() < epsilon:
+            exceptions.append(start + np.flatnonzero(above < epsilon))
     positions = np.concatenate(exceptions)
     return integers, positions, out[positions] - np.floor(flat[positions]).astype(np.int32)
 
 
-def are_exceptions(values: Floats, positions: Positions) -> bool:
+def are_exceptions(values: Floats, positions: Positions, epsilon: float = EPSILON) -> bool:
     """Whether an encoder may have found `values` at `positions` too near to a boundary."""
     told = values.ravel()[positions]
-    return bool((np.abs(told - np.floor(told) - 0.5) < 2 * EPSILON).all())
+    return bool((np.abs(told - np.floor(told) - 0.5) < 2 * epsilon).all())
 
 
 def round_as_told(values: Floats, exceptions: Positions, ups: Integers) -> Integers:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from fdeg_codec import __version__
 from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.encode import encode as encode_file
-from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA
+from fdeg_codec.container.header import CODES, MAX_LAMBDA, MIN_LAMBDA
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import payload
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import Kind, Picture
-from fdeg_codec.raster.source import MAX_BANDS
 from fdeg_codec.scene import Scene
 from fdeg_codec.weights import by_name, installed
 
@@ -43,7 +42,7 @@ def _codec(name: str) -> Codec:
 
 
 def _takes(kind: Kind) -> bool:
-    return kind.dtype in ("uint8", "uint16") and kind.bands <= MAX_BANDS
+    return kind.dtype in CODES
 
 
 def _encode(model: str, effort: int, picture: Picture, target: Path, quality: float) -> None:

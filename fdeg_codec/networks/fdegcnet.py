@@ -16,7 +16,7 @@ from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.heam import HEAM
-from fdeg_codec.networks.layers import Down, LeakyReLU, Res, Up, conv, up
+from fdeg_codec.networks.layers import Down, LeakyReLU, Res, Up, conv, unhalved, up
 from fdeg_codec.networks.mcam import MCAM
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.prior import FactorizedPrior
@@ -97,7 +97,7 @@ class FDEGCNet(nn.Module):
 
 
 def linear(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer in float32 whatever the rest runs in: the outermost ones carry the brightness."""
+    """A layer in float32, or float64, whatever the rest runs in: the outermost ones carry the brightness."""
     with torch.autocast(x.device.type, enabled=False):
-        out: Tensor = layer(x.float())
+        out: Tensor = layer(unhalved(x))
         return out

@@ -37,6 +37,11 @@ def up(i: int, o: int, kernel: int = 3) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(i, o, kernel, 2, padding=kernel // 2, output_padding=1)
 
 
+def unhalved(x: Tensor) -> Tensor:
+    """In float32, or in float64 if it is that already."""
+    return x if x.element_size() >= 4 else x.float()
+
+
 class LeakyReLU(nn.LeakyReLU):
     """In place where nothing is recorded: one pass over memory less."""
 

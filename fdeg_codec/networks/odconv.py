@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdeg_codec.networks.layers import conv
+from fdeg_codec.networks.layers import conv, unhalved
 
 KERNELS = 4
 MIN_SQUEEZE = 16
@@ -37,7 +37,7 @@ class ODConv(nn.Module):
         """The kernels (sample, output, input, row, column) that eq. 5 makes for `x`."""
         p = self.squeeze(x.mean((2, 3), keepdim=True))
         b = len(x)
-        choice = torch.softmax(self.to_choice(p).float(), 1).view(b, KERNELS, 1, 1, 1, 1)
+        choice = torch.softmax(unhalved(self.to_choice(p)), 1).view(b, KERNELS, 1, 1, 1, 1)
         mixed = (choice * self.candidates).sum(1)
         if self.to_position is not None:
             mixed = mixed * torch.sigmoid(self.to_position(p)).view(b, 1, 1, self.kernel, self.kernel)

@@ -13,14 +13,33 @@ from fdeg_codec.errors import BadFileError
 Layer8 = NDArray[np.uint8]
 
 FULL, EMPTY = b"", b"\0"
-BITS, BYTES = 1, 2
+BITS, BYTES, SAMPLES = 1, 2, 3
+
+
+LayerKind = Literal["nodata", "nan", "far", "mask", "mask-only", "alpha", "alpha-only"]
 
 
 class Layer(NamedTuple):
-    """One exactly stored picture: the validity of all bands or of one, the dataset's mask, or an alpha band."""
+    """One exactly stored picture, of a band (from 0) or, with None, of all coded ones.
 
-    kind: Literal["nodata", "mask", "alpha"]
-    band: int | None  # from 0; None where it speaks for all bands
+    alpha: a band. mask: the dataset's. Both hide what lies below their zeros, unless "-only" is said.
+    nodata: where samples are valid. nan: where they are numbers. far: samples beyond the network's reach.
+    """
+
+    kind: LayerKind
+    band: int | None
+
+
+MISSING: tuple[LayerKind, ...] = ("nodata", "nan")
+MASK: tuple[LayerKind, ...] = ("mask", "mask-only")
+ALPHA: tuple[LayerKind, ...] = ("alpha", "alpha-only")
+
+
+class Far(NamedTuple):
+    """Samples kept exactly: where, and in the order of rows what they are."""
+
+    flags: NDArray[np.bool_]
+    samples: NDArray[Any]
 
 
 def pack_layer(values: Layer8) -> bytes:
@@ -36,18 +55,22 @@ def pack_layer(values: Layer8) -> bytes:
     return bytes([kind]) + zlib.compress(np.ascontiguousarray(plain).tobytes(), 9)
 
 
+def pack_far(flags: NDArray[np.bool_], samples: NDArray[Any]) -> bytes:
+    """Nothing if there are none, else where they are, one bit each, and their samples, all deflated."""
+    if not flags.any():
+        return FULL
+    plain = np.packbits(flags, axis=1).tobytes() + samples[flags].astype(samples.dtype.newbyteorder("<")).tobytes()
+    return bytes([SAMPLES]) + zlib.compress(plain, 9)
+
+
 def unpack_layer(entry: bytes, height: int, width: int) -> Layer8:
     if entry in (FULL, EMPTY):
         return np.full((height, width), 255 if entry == FULL else 0, np.uint8)
     if entry[0] not in (BITS, BYTES):
         raise BadFileError("it holds a mask of an unknown kind")
     columns = width if entry[0] == BYTES else -(-width // 8)
-    inflater = zlib.decompressobj()
-    try:
-        plain = inflater.decompress(entry[1:], height * columns + 1)
-    except zlib.error as error:
-        raise BadFileError("its mask cannot be inflated") from error
-    if len(plain) != height * columns or not inflater.eof or inflater.unused_data:
+    plain = _inflate(entry[1:], height * columns)
+    if len(plain) != height * columns:
         raise BadFileError("its mask has the wrong size")
     rows = np.frombuffer(plain, np.uint8).reshape(height, columns)
     if entry[0] == BITS:
@@ -55,12 +78,42 @@ def unpack_layer(entry: bytes, height: int, width: int) -> Layer8:
     return np.cumsum(rows, axis=1, dtype=np.uint8)
 
 
+def unpack_far(entry: bytes, height: int, width: int, dtype: str) -> Far:
+    if entry == FULL:
+        return Far(np.zeros((height, width), bool), np.empty(0, dtype))
+    if entry[0] != SAMPLES:
+        raise BadFileError("it holds samples of an unknown kind")
+    stride, kind = -(-width // 8), np.dtype(dtype).newbyteorder("<")
+    plain = _inflate(entry[1:], height * (stride + width * kind.itemsize))
+    rows = np.frombuffer(plain[: height * stride], np.uint8)
+    if rows.size < height * stride:
+        raise BadFileError("its samples have the wrong size")
+    flags = np.unpackbits(rows.reshape(height, stride), axis=1, count=width).astype(bool)
+    if len(plain) != height * stride + np.count_nonzero(flags) * kind.itemsize:
+        raise BadFileError("its samples have the wrong size")
+    return Far(flags, np.frombuffer(plain[height * stride :], kind).astype(dtype))
+
+
+def _inflate(data: bytes, most: int) -> bytes:
+    """A zlib stream of at most `most` bytes that nothing follows."""
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(data, most + 1)
+    except zlib.error as error:
+        raise BadFileError("it cannot be inflated") from error
+    if len(plain) > most or not inflater.eof or inflater.unused_data:
+        raise BadFileError("it has the wrong size")
+    return plain
+
+
 def fill(samples: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     """Invalid pixels of one band (row, column) filled smoothly from their valid neighbours, near and far."""
     if valid.all() or not valid.any():
         return samples
     filled = _pyramid(np.where(valid, samples, 0).astype(np.float64), valid.astype(np.float64))
-    return np.where(valid, samples, np.rint(filled).astype(samples.dtype))
+    if samples.dtype.kind in "iu":
+        filled = np.rint(filled)
+    return np.where(valid, samples, filled.astype(samples.dtype))
 
 
 def _pyramid(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -78,7 +131,65 @@ def _halve(a: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def avoid(samples: NDArray[Any], value: float, valid: NDArray[np.bool_]) -> NDArray[Any]:
-    """`samples` of one band with `value` where invalid, and nowhere else: a valid pixel that came out so moves by one."""
-    neighbour = value + 1 if value < np.iinfo(samples.dtype).max else value - 1
-    samples = np.where(samples == value, samples.dtype.type(neighbour), samples)
-    return np.where(valid, samples, samples.dtype.type(value))
+    """`samples` of one band with `value` where invalid, and nowhere else: a valid one that came out so moves to the next."""
+    kind = samples.dtype
+    if not np.isnan(value):
+        samples = np.where(samples == kind.type(value), _beside(value, kind), samples)
+    return np.where(valid, samples, kind.type(value))
+
+
+def _beside(value: float, kind: np.dtype[Any]) -> Any:
+    """The sample after `value`, or the one before it if there is none."""
+    if kind.kind == "f":
+        return np.nextafter(kind.type(value), kind.type(np.inf if value < np.finfo(kind).max else 0))
+    return kind.type(value + 1 if value < np.iinfo(kind).max else value - 1)
+
+
+def valid(found: dict[Layer, Layer8 | Far], band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where the network was asked for a band."""
+    out = _passed(found, "nodata", band, shape) & _passed(found, "nan", band, shape) & ~_hidden(found, shape)
+    far = found.get(Layer("far", band))
+    return out & ~far.flags if isinstance(far, Far) else out
+
+
+def _hidden(found: dict[Layer, Layer8 | Far], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where mask or alpha hide all coded bands."""
+    hidden = np.zeros(shape, bool)
+    for layer, values in found.items():
+        if layer.kind in ("alpha", "mask") and not isinstance(values, Far):
+            hidden |= values == 0
+    return hidden
+
+
+def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dict[int, float | None]) -> Layer8 | None:
+    """Put layers over decoded `samples` (band, row, column) in place; returns the dataset's mask. `nodata` of coded bands."""
+    hidden = _hidden(found, samples.shape[1:])
+    for layer, values in found.items():
+        if layer.kind in ALPHA and not isinstance(values, Far):
+            samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
+    for band, value in nodata.items():
+        if value is not None:
+            samples[band] = avoid(samples[band], value, _passed(found, "nodata", band, hidden.shape))
+        if samples.dtype.kind == "f":
+            samples[band][~_passed(found, "nan", band, hidden.shape)] = np.nan
+        far = found.get(Layer("far", band))
+        if isinstance(far, Far):
+            samples[band][far.flags] = far.samples
+    for band in nodata:
+        samples[band][hidden] = 0
+    mask = found.get(Layer("mask", None), found.get(Layer("mask-only", None)))
+    return None if isinstance(mask, Far) else mask
+
+
+def is_hidden(entries: dict[Layer, bytes], coded: list[int]) -> bool:
+    """Whether a tile's layers say that nothing in it is valid."""
+    empty = {layer for layer, entry in entries.items() if entry == EMPTY}
+    if any(layer.kind in ("mask", "alpha") for layer in empty):
+        return True
+    return any(Layer(kind, None) in empty or empty.issuperset({Layer(kind, b) for b in coded}) for kind in MISSING)
+
+
+def _passed(found: dict[Layer, Layer8 | Far], kind: LayerKind, band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where a layer of bands, or of one, lets samples pass."""
+    flags = found.get(Layer(kind, None), found.get(Layer(kind, band)))
+    return np.ones(shape, bool) if flags is None or isinstance(flags, Far) else flags > 0

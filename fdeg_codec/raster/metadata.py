@@ -158,6 +158,15 @@ def apply(m: Metadata, target: Any) -> None:
             target.set_band_description(band, description)
 
 
+def chosen(m: Metadata, indexes: list[int]) -> Metadata:
+    """The metadata of a raster made of some of the bands, counted from 1."""
+    names = ("band_tags", "colours", "descriptions", "units", "scales", "offsets")
+    some = replace(m)
+    for name in names:
+        setattr(some, name, [getattr(m, name)[n - 1] for n in indexes])
+    return some
+
+
 def within(m: Metadata, column: int, row: int, scale: int = 1) -> Metadata:
     """The metadata of a picture that begins at `column` and `row` of this one, each of its pixels `scale` x `scale` of it."""
     if (column, row, scale) == (0, 0, 1):

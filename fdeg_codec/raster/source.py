@@ -1,11 +1,13 @@
-"""A raster to encode: what it is, which pixels count, and its windows as the network wants them."""
+"""A raster to encode: what it is, which of its samples count, and its windows."""
 
 from __future__ import annotations
 
 import logging
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,14 +19,21 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from fdeg_codec.container.header import CODES
-from fdeg_codec.errors import FdegError, RasterError, UnsupportedError
-from fdeg_codec.raster import mapping, masks, metadata
-from fdeg_codec.raster.masks import Layer
+from fdeg_codec.container.header import CODES, PLANE_BANDS
+from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
+from fdeg_codec.raster import mapping, metadata
+from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
+from fdeg_codec.raster.survey import Survey
+from fdeg_codec.raster.validity import Cut, Rules
 
-MAX_BANDS = 4
-SCAN_ROWS = 512
+STRIP_BYTES = 128 << 20  # of samples that a survey reads at once, unless a row of blocks has more
 CACHE_BYTES = 256 << 20  # GDAL's own cache; its default is a share of all memory
+ADVICE = {  # what samples of other types can be made into
+    "int8": "Int16",
+    "uint32": "Float32, or UInt16 if they fit",
+    "int32": "Float32, or Int16 if they fit",
+    "float64": "Float32",
+}
 
 Samples = NDArray[Any]
 
@@ -32,10 +41,15 @@ logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
 class Source:
-    """An open raster. `coded` are the bands the network codes; `layers` are kept exactly."""
+    """An open raster, or those of its `bands` (from 1) that are named.
 
-    def __init__(self, path: Path) -> None:
+    `coded` are the bands the network codes, counted from 0 among those; `layers` are kept exactly. With `max_error` there
+    are `bounds`, and what lies under a mask or alpha of 0 counts unless it is all 0 anyway.
+    """
+
+    def __init__(self, path: Path, bands: Sequence[int] | None = None, max_error: float | None = None) -> None:
         self.path = path
+        self.max_error = max_error
         if not path.exists():
             raise RasterError(f"{path}: no such file")
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
@@ -44,7 +58,7 @@ class Source:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 self._data = rasterio.open(path)
-            self._examine()
+            self._examine(bands)
         except RasterioError as error:
             self._env.__exit__()
             raise RasterError(f"{path}: not a raster that can be read ({_first_line(error)})") from error
@@ -59,74 +73,111 @@ class Source:
         self._data.close()
         self._env.__exit__()
 
-    def _examine(self) -> None:
+    def _examine(self, bands: Sequence[int] | None) -> None:
         d = self._data
         if d.count == 0:
             raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters and none of its own; extract one of them")
-        if len(set(d.dtypes)) > 1 or d.dtypes[0] not in CODES:
-            kinds = ", ".join(sorted(set(d.dtypes)))
-            raise UnsupportedError(f"{self.path}: samples are {kinds}; uint8 and uint16 can be encoded")
-        if d.count > MAX_BANDS:
-            raise UnsupportedError(f"{self.path}: has {d.count} bands; up to {MAX_BANDS} can be encoded")
-        if ColorInterp.palette in d.colorinterp:
-            raise UnsupportedError(f"{self.path}: holds class numbers behind a colour table, which a lossy codec would blur")
-        if len(set(d.nodatavals)) > 1:
-            raise UnsupportedError(f"{self.path}: its bands have different nodata values {d.nodatavals}; give them one")
-        self.dtype: str = d.dtypes[0]
-        self.height, self.width, self.bands = d.height, d.width, d.count
-        self.metadata = metadata.describe(d)
-        self.coded = [b for b, c in enumerate(d.colorinterp) if c is not ColorInterp.alpha]
+        self.indexes = self._chosen(bands)
+        self.dtype = self._dtype({d.dtypes[n - 1] for n in self.indexes})
+        colours = [d.colorinterp[n - 1] for n in self.indexes]
+        if ColorInterp.palette in colours:
+            raise UnsupportedError(
+                f"{self.path}: holds class numbers behind a colour table, which a lossy codec would blur; keep it as it is"
+            )
+        self.height, self.width, self.bands = d.height, d.width, len(self.indexes)
+        self.metadata = metadata.chosen(metadata.describe(d), self.indexes)
+        alphas = tuple(b for b, c in enumerate(colours) if c is ColorInterp.alpha)
+        if alphas and self.dtype not in ("uint8", "uint16"):
+            raise UnsupportedError(f"{self.path}: has transparency as {self.dtype}; name the other bands with --bands")
+        self.rules = Rules(self.dtype, tuple(self._nodata(d.nodatavals[n - 1]) for n in self.indexes), alphas)
+        self.coded = self.rules.coded
         if not self.coded:
             raise UnsupportedError(f"{self.path}: holds transparency and nothing else")
-        alpha = [b for b in range(d.count) if b not in self.coded]
-        self.nodata = self._nodata()
         flags = d.mask_flag_enums[0]
-        masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        self.layers = [Layer("mask", None)] * masked + [Layer("alpha", b) for b in alpha]
-        self._scan()
+        self._masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        self._prepare()
 
-    def _nodata(self) -> float | None:
-        """The nodata value, if samples of the type can have it."""
-        value = self._data.nodata
-        info = np.iinfo(self.dtype)
-        return value if value is not None and value.is_integer() and info.min <= value <= info.max else None
+    def _chosen(self, bands: Sequence[int] | None) -> list[int]:
+        """The numbers of the bands to encode, from 1, in their new order."""
+        if bands is None:
+            return list(range(1, self._data.count + 1))
+        named = ",".join(map(str, bands))
+        if not bands or not all(1 <= n <= self._data.count for n in bands):
+            raise UsageError(f"--bands {named}: {self.path} has bands 1 to {self._data.count}")
+        if len(set(bands)) < len(bands):
+            raise UsageError(f"--bands {named}: names a band twice")
+        return list(bands)
 
-    def _scan(self) -> None:
-        """Once over the raster, where needed: the range of valid samples, and whether any is nodata."""
-        lows, highs = np.full(self.bands, np.inf), np.full(self.bands, -np.inf)
-        missing = np.zeros(self.bands, bool)
-        together = True
-        if self.dtype != "uint8" or self.nodata is not None:
-            for samples in self._strips():
-                valid = self._valid(samples)
-                flat = valid.reshape(self.bands, -1)
-                missing |= ~flat.all(1)
-                together &= bool((flat[self.coded] == flat[self.coded[:1]]).all())
-                for b in range(self.bands):
-                    kept = samples[b][valid[b]]
-                    if kept.size:
-                        lows[b], highs[b] = min(lows[b], kept.min()), max(highs[b], kept.max())
-        if missing[self.coded].any():
-            self.layers += [Layer("nodata", None)] if together else [Layer("nodata", b) for b in self.coded]
-        empty = lows > highs
-        lows[empty], highs[empty] = 0, 0
-        if self.dtype == "uint8":
-            self.mapping = mapping.identity(self.dtype, self.bands)
-        else:
-            self.mapping = mapping.Mapping(self.dtype, tuple(map(float, lows)), tuple(map(float, highs)))
+    def _dtype(self, kinds: set[str]) -> str:
+        if len(kinds) > 1:
+            raise UnsupportedError(
+                f"{self.path}: its bands are {', '.join(sorted(kinds))}; choose some of one type with --bands"
+            )
+        (kind,) = kinds
+        if kind not in CODES:
+            can = f"gdal_translate -ot {ADVICE[kind]}" if kind in ADVICE else "split it into real bands of"
+            can = f"convert it ({can})" if kind in ADVICE else f"{can} Float32"
+            raise UnsupportedError(f"{self.path}: samples are {kind}; {', '.join(CODES)} can be encoded: {can}")
+        return kind
 
-    def _strips(self) -> Iterator[Samples]:
-        for row in range(0, self.height, SCAN_ROWS):
-            yield self._read(Window(0, row, self.width, min(SCAN_ROWS, self.height - row)))
+    def _nodata(self, value: float | None) -> float | None:
+        """A nodata value, if samples of the type can have it."""
+        if value is None:
+            return None
+        if self.dtype == "float32":
+            with np.errstate(over="ignore"):
+                return float(np.float32(value))
+        least, most = mapping.bounds(self.dtype)
+        return value if math.isfinite(value) and value.is_integer() and least <= value <= most else None
 
-    def _valid(self, samples: Samples) -> NDArray[np.bool_]:
-        return np.ones(samples.shape, bool) if self.nodata is None else samples != self.nodata
+    def _prepare(self) -> None:
+        """Find the mapping and the layers, by a look at all samples where these are not plain."""
+        survey = self._survey()
+        if self.max_error is not None and survey.hides_something:
+            self.rules = replace(self.rules, veils=False)
+            survey = self._survey()
+        self.mapping, self.likeness = survey.mapping, survey.likeness
+        self.bounds = [] if self.max_error is None else survey.bounds(self.mapping.lines, self.max_error)
+        self._limits = tuple(line.limits for line in self.mapping.lines)
+        mask, alpha = (MASK[0], ALPHA[0]) if self.rules.veils else (MASK[1], ALPHA[1])
+        self.layers = [Layer(mask, None)] * self._masked + [Layer(alpha, b) for b in self.rules.alphas]
+        self.layers += survey.layers(self.mapping.lines)
+
+    def _survey(self) -> Survey:
+        """A look at all samples, unless nothing that matters could come of it."""
+        survey = Survey(self.rules, self.height * self.width)
+        plain = self.dtype == "uint8" and len(self.coded) <= PLANE_BANDS and all(v is None for v in self.rules.nodata)
+        if not plain or (self.max_error is not None and (self._masked or self.rules.alphas)):
+            for strip in self._strips():
+                survey.see(self._read(strip), self._mask(strip))
+        return survey
+
+    def _strips(self) -> Iterator[Window]:
+        """The raster in strips of whole blocks."""
+        block = min(self._data.block_shapes[0][0], self.height)
+        row = self.width * self.bands * np.dtype(self.dtype).itemsize
+        rows = max(STRIP_BYTES // (row * block), 1) * block
+        for start in range(0, self.height, rows):
+            yield Window(0, start, self.width, min(rows, self.height - start))
+
+    def cut(self, window: Window) -> Cut:
+        """A window, as the encoder needs it."""
+        cut = Cut(self.rules, self._limits, self._read(window), self._mask(window))
+        if self.dtype != "uint8" and self.rules.alphas:
+            self._check_alpha(cut.samples[list(self.rules.alphas)])
+        return cut
+
+    def _check_alpha(self, samples: Samples) -> None:
+        if not np.isin(samples, (0, np.iinfo(self.dtype).max)).all():
+            raise UnsupportedError(f"{self.path}: its alpha band is 16-bit and half transparent; make it 8-bit or drop it")
 
     def _read(self, window: Window) -> Samples:
         with self._whole():
-            return self._data.read(window=window)
+            return self._data.read(self.indexes, window=window)
 
-    def _mask(self, window: Window) -> masks.Layer8:
+    def _mask(self, window: Window) -> Layer8 | None:
+        if not self._masked:
+            return None
         with self._whole():
             return self._data.dataset_mask(window=window)
 
@@ -141,36 +192,8 @@ class Source:
 
     def truth(self, window: Window) -> tuple[Samples, NDArray[np.bool_]]:
         """The samples of all bands in a window, and which of them count."""
-        samples = self._read(window)
-        valid = self._valid(samples)
-        if any(layer.kind == "mask" for layer in self.layers):
-            valid &= self._mask(window) > 0
-        return samples, valid
-
-    def unit(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The coded bands at `rows` and `columns` in [0, 1], filled where invalid: what analysis sees."""
-        window, inside = _bounding(rows, columns)
-        samples, valid = self.truth(window)
-        for b in self.coded:
-            samples[b] = masks.fill(samples[b], valid[b])
-        return self.mapping.to_unit(samples)[np.ix_(np.array(self.coded), *inside)]
-
-    def exact(self, layer: Layer, window: Window) -> masks.Layer8:
-        """A layer's values in a window: 255 where valid."""
-        if layer.kind == "mask":
-            return self._mask(window)
-        samples = self._read(window)
-        if layer.kind == "alpha":
-            assert layer.band is not None
-            return self._alpha(samples[layer.band])
-        valid = self._valid(samples)[self.coded[0] if layer.band is None else layer.band]
-        return valid.astype(np.uint8) * np.uint8(255)
-
-    def _alpha(self, samples: Samples) -> masks.Layer8:
-        top = np.iinfo(self.dtype).max
-        if self.dtype != "uint8" and not np.isin(samples, (0, top)).all():
-            raise UnsupportedError(f"{self.path}: its alpha band is 16-bit and half transparent; make it 8-bit or drop it")
-        return samples if self.dtype == "uint8" else (samples > 0).astype(np.uint8) * np.uint8(255)
+        cut = self.cut(window)
+        return cut.samples, np.stack([cut.valid(band) for band in range(self.bands)])
 
 
 def reflected(start: int, stop: int, size: int) -> NDArray[np.intp]:
@@ -178,12 +201,6 @@ def reflected(start: int, stop: int, size: int) -> NDArray[np.intp]:
     period = max(2 * (size - 1), 1)
     folded = np.abs(np.arange(start, stop)) % period
     return np.minimum(folded, period - folded) if size > 1 else np.zeros(stop - start, np.intp)
-
-
-def _bounding(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[Window, tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The smallest window that holds `rows` and `columns`, and where they lie in it."""
-    (top, bottom), (left, right) = ((int(a.min()), int(a.max()) + 1) for a in (rows, columns))
-    return Window(left, top, right - left, bottom - top), (rows - top, columns - left)
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 
 from fdeg_codec import __version__
 from fdeg_codec.cli.main import COMMANDS
 from tests.cli.conftest import Run
+from tests.raster.rasters import samples, write
 
 FDEG = [sys.executable, "-c", "from fdeg_codec.cli.main import main; main()"]
 
@@ -50,6 +53,24 @@ def test_the_options_of_encode_reach_the_file(fdeg: Run, raster: Path) -> None:
     assert (table["tile"], len(table["tiles"])) == (64, 2)
     names = {row["fingerprint"]: row["name"] for row in json.loads(fdeg("models", "--json").out)}
     assert names[table["model"]] == "tiny-none"
+
+
+def test_chosen_bands_come_in_their_order_with_what_is_said_of_them(fdeg: Run, tmp_path: Path) -> None:
+    def describe(target: Any) -> None:
+        target.descriptions, target.scales, target.offsets = ("b", "g", "r", "n"), (1, 2, 3, 4), (5, 6, 7, 8)
+        target.update_tags(4, WAVELENGTH="0.86")
+        target.colorinterp = [ColorInterp[name] for name in ("blue", "green", "red", "nir")]
+
+    raster = write(tmp_path / "a.tif", samples(4, "int16"), describe)
+    assert fdeg("encode", raster, tmp_path / "x.fdg", "--model", "tiny", "--bands", "4,3,2").code == 0
+    assert fdeg("decode", tmp_path / "x.fdg", tmp_path / "b.tif").code == 0
+    with rasterio.open(raster) as before, rasterio.open(tmp_path / "b.tif") as after:
+        assert after.descriptions == ("n", "r", "g")
+        assert (after.scales, after.offsets, after.dtypes) == ((4, 3, 2), (8, 7, 6), ("int16",) * 3)
+        assert after.tags(1) == before.tags(4)
+        assert after.colorinterp == tuple(before.colorinterp[n] for n in (3, 2, 1))
+        for n, wanted in enumerate((4, 3, 2), 1):
+            assert np.corrcoef(after.read(n).ravel(), before.read(wanted).ravel())[0, 1] > 0.9
 
 
 def test_json_of_encode(fdeg: Run, raster: Path) -> None:

@@ -16,7 +16,8 @@ COLOURS = st.lists(st.sampled_from(["red", "green", "blue", "nir", "undefined"])
 @given(COLOURS)
 def test_every_band_has_one_place_and_it_is_kept(colours: list[str]) -> None:
     bands = list(range(len(colours)))
-    ordered = planes.order(bands, colours)
+    likeness = np.corrcoef(np.random.default_rng(len(colours)).random((len(colours), 5))).reshape(len(colours), -1)
+    ordered = planes.order(bands, colours, likeness)
     assert sorted(ordered) == bands
     assert planes.unpack(planes.pack(ordered), len(bands), set()) == ordered
     assert [b for group in planes.groups(ordered) for b in group] == ordered
@@ -33,7 +34,15 @@ def test_every_band_has_one_place_and_it_is_kept(colours: list[str]) -> None:
     ],
 )
 def test_red_green_and_blue_share_a_plane(colours: list[str], expected: list[list[int]]) -> None:
-    assert planes.groups(planes.order(list(range(len(colours))), colours)) == expected
+    alike = np.eye(len(colours))
+    assert planes.groups(planes.order(list(range(len(colours))), colours, alike)) == expected
+
+
+def test_what_is_most_alike_shares_a_plane() -> None:
+    alike = np.eye(7)
+    for a, b, value in [(1, 6, 0.9), (1, 3, 0.5), (3, 6, 0.6), (0, 5, 0.8), (0, 2, 0.2), (2, 5, 0.1), (4, 0, -0.9)]:
+        alike[a, b] = alike[b, a] = value
+    assert planes.groups(planes.order(list(range(7)), ["undefined"] * 7, alike)) == [[1, 3, 6], [0, 2, 5], [4]]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -91,13 +91,26 @@ class Words:
 
     def latents(self, grid: Sequence[Sequence[float]]) -> list[int]:
         """The y of a pass, in the order (cell, channel), from the eight rows of its grid."""
+        return self.mixed(self.rounded(grid, 2**-21))
+
+    def rounded(self, grid: Sequence[Sequence[float]], near: float) -> list[list[int]]:
+        """Rows of numbers, rounded as the encoder did."""
         count = len(grid[0])
         rounded = [[math.floor(x + 0.5) for x in row] for row in grid]
-        for at, up in self.exceptions(8 * count):
+        for at, up in self.exceptions(len(grid) * count):
             row, column = divmod(at, count)
             down = math.floor(grid[row][column])
-            assert abs(grid[row][column] - down - 0.5) < 2**-21, "no exception"
+            assert abs(grid[row][column] - down - 0.5) < near, "no exception"
             rounded[row][column] = down + up
+        return rounded
+
+    def bits(self, count: int, width: int) -> list[int]:
+        """Numbers of so many even bits."""
+        return [sum(self._range.symbol([TOTAL // 2] * 2) << k for k in reversed(range(width))) for _ in range(count)]
+
+    def mixed(self, rounded: Sequence[Sequence[int]]) -> list[int]:
+        """Values under the mixtures that the eight rows of integers say."""
+        count = len(rounded[0])
         latents = [Latent([row[n] for row in rounded]) for n in range(count)]
         values: dict[int, int] = {}
         for half in HALVES:

@@ -68,6 +68,7 @@ def make_weights() -> None:
 def picture(bands: int, dtype: str = "uint8", height: int = 20, width: int = 24) -> np.ndarray:
     data = landscape(height, width, bands)
     scaled = {"uint8": data, "uint16": data.astype(np.uint16) * 37 + 501, "int16": data.astype(np.int16) * 37 - 4000}
+    scaled["float32"] = data.astype(np.float32) / 64 - 1
     return scaled.get(dtype, (data / 7 - 5).astype(dtype))
 
 
@@ -235,7 +236,7 @@ def faulty() -> Iterator[tuple[str, bytes, str]]:
     yield "empty", b"", "not an .fdg file"
     yield "text-mode", plain.replace(b"\r\n", b"\n"), "text mode"
     yield "newer-version", sealed(head[:8] + b"\x02" + head[9:]) + rest, "format version 2"
-    yield "unknown-flag", sealed(head[:9] + b"\x01" + head[10:]) + rest, "newer release"
+    yield "unknown-flag", sealed(head[:9] + b"\x02" + head[10:]) + rest, "newer release"
     yield "unknown-type", sealed(head[:18] + b"\xff" + head[19:]) + rest, "newer release"
     yield "unknown-weights", sealed(head[:10] + bytes(8) + head[18:]) + rest, "not installed"
     yield "no-rows", sealed(head[:21] + bytes(4) + head[25:]) + rest, "contradicts itself"
@@ -246,10 +247,10 @@ def faulty() -> Iterator[tuple[str, bytes, str]]:
     yield "entry-damaged", plain[:-9] + bytes(9), "tile 0"
     yield "cut-off", plain[:-1], "cut off"
     yield "something-behind", plain + b"\0", "do not belong"
-    yield "needs-a-section", Parts(plain).with_section(5, b"of the future"), "section 5"
+    yield "needs-a-section", Parts(plain).with_section(6, b"of the future"), "section 6"
     yield "text-not-json", Parts(plain).with_section(129, b"\0{"), "cannot be read"
     yield "text-too-deep", Parts(plain).with_section(133, b"\0" + b"[" * 20 + b"]" * 20), "nested too deep"
-    yield "mapping-upside-down", Parts(plain).with_section(1, struct.pack("<6d", 9, 9, 9, 8, 8, 8)), "mapping"
+    yield "mapping-upside-down", Parts(plain).with_section(1, pack_text([[9, 8, 0, 255]] * 3)), "mapping"
     yield "nodata-no-number", Parts(plain).with_section(2, pack_text("x")), "nodata"
     yield "layer-unknown", Parts(plain).with_layers(("veil", None, b"")), "layers do not fit"
     yield "layer-too-short", Parts(plain).with_layers(("mask", None, b"\1" + zlib.compress(b"x"))), "layer 0"

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FIELDS = ["version", "flags", "model", "type", "bands", "height", "width", "tile", "rate", "planes", "layers", "sections"]
-KINDS = {1: "mapping", 2: "nodata", 3: "layers", 4: "order"}
+KINDS = {1: "mapping", 2: "nodata", 3: "layers", 4: "order", 5: "bound"}
 KINDS |= {129: "crs", 130: "transform", 131: "gcps", 132: "rpcs", 133: "tags", 134: "bands"}
+ALPHA, MASK = ("alpha", "alpha-only"), ("mask", "mask-only")
+SIZE = {"uint8": 1, "uint16": 2, "int16": 2, "float32": 4}
+MOST = {"uint8": 255, "uint16": 65535, "int16": 32767, "float32": (2 - 2**-23) * 2.0**127}
+LEAST = {"uint8": 0, "uint16": 0, "int16": -32768, "float32": -MOST["float32"]}
 
 
 class Plane(NamedTuple):
@@ -27,8 +31,9 @@ class File(NamedTuple):
     header: dict[str, Any]
     sections: dict[str, Any]
     planes: list[list[Plane | None]]
-    layers: list[list[list[bytes]]]  # tile, layer, row
+    layers: list[list[list[bytes]]]  # tile, layer, row; of "far", rows of bits, then one of samples
     overhead: int
+    residuals: list[list[Plane | None]]  # a CRC of samples in place of that of latents
 
 
 def read(path: Path) -> File:
@@ -36,7 +41,7 @@ def read(path: Path) -> File:
     header = read_header(data)
     h, at = header, 45 + header["sections"]
     sections = read_sections(data[45:at], header)
-    count = -(-h["height"] // h["tile"]) * -(-h["width"] // h["tile"]) * (h["planes"] + h["layers"])
+    count = -(-h["height"] // h["tile"]) * -(-h["width"] // h["tile"]) * (h["planes"] * (1 + h["flags"]) + h["layers"])
     assert at + 4 * count + 4 <= len(data)
     shapes = tile_shapes(h)
     index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
@@ -46,12 +51,21 @@ def read(path: Path) -> File:
     entries = iter([body(data[a:b], number) for number, (a, b) in enumerate(pairwise(ends))])
     planes: list[list[Plane | None]] = []
     layers: list[list[list[bytes]]] = []
+    residuals: list[list[Plane | None]] = []
     for shape in shapes:
-        bodies = [[next(entries) for _ in range(h[kind])] for kind in ("planes", "layers")]
-        hidden = nothing_is_valid(sections.get("layers", []), bodies[1], h["bands"])
+        bodies = [[next(entries) for _ in range(n)] for n in (h["planes"], h["layers"], h["planes"] * h["flags"])]
+        kinds = sections.get("layers", [])
+        hidden = nothing_is_valid(kinds, bodies[1], h["bands"])
         planes.append([read_plane(entry, hidden) for entry in bodies[0]])
-        layers.append([read_layer(entry, *shape) for entry in bodies[1]])
-    return File(header, sections, planes, layers, at)
+        layers.append(
+            [
+                (read_far if kind == "far" else read_layer)(entry, *shape, h)
+                for (kind, _), entry in zip(kinds, bodies[1], strict=True)
+            ]
+        )
+        residuals.append([read_plane(entry, not plane) for plane, entry in zip(bodies[0], bodies[2], strict=False)])
+        assert not h["flags"] or [not entry for entry in bodies[0]] == [not entry for entry in bodies[2]]
+    return File(header, sections, planes, layers, at, residuals)
 
 
 def body(entry: bytes, number: int) -> bytes:
@@ -67,11 +81,11 @@ def read_header(data: bytes) -> dict[str, Any]:
     assert data[:8] == bytes.fromhex("894644470D0A1A0A")
     header = dict(zip(FIELDS, struct.unpack_from("<8x BB8s BH II H HHH I", data), strict=True))
     assert header["version"] == 1
-    assert header["flags"] == 0
+    assert header["flags"] in (0, 1)
     sealed(data[:45])
     tile = header["tile"]
     assert header["bands"] * min(tile, header["height"]) * min(tile, header["width"]) <= 2**27
-    header["type"] = {1: "uint8", 2: "uint16"}[header["type"]]
+    header["type"] = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}[header["type"]]
     return header
 
 
@@ -89,23 +103,48 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         assert kind in KINDS or kind & 0x80
         if kind in KINDS:
             sections[KINDS[kind]] = section(KINDS[kind], body[start:at])
-    mapping, bands = sections.get("mapping", ()), header["bands"]
-    assert len(mapping) in (0, 2 * bands)
-    assert all(low <= high for low, high in zip(mapping[:bands], mapping[bands:], strict=True))
+    read_mapping(sections, header)
+    assert ("bound" in sections) == header["flags"]
+    if header["flags"]:
+        assert len(sections["bound"]["bands"]) == header["bands"]
+        assert all(unit > 0 and step >= (header["type"] != "float32") for unit, step in sections["bound"]["bands"])
     layers = sections.get("layers", [])
     assert len(layers) == header["layers"]
-    assert all(layers.count(layer) == 1 for layer in layers)
     bands = range(header["bands"])
-    allowed = [["mask", None], *(["alpha", band] for band in bands)]
+    alphas = [band for kind, band in layers if kind in ALPHA]
+    said = [(kind.removesuffix("-only"), band) for kind, band in layers]
+    assert all(said.count(one) == 1 for one in said)
+    assert not any(band in alphas or (band is not None and (kind, None) in said) for kind, band in said if kind != "alpha")
+    for kind, band in layers:
+        assert band in bands if kind in (*ALPHA, "far") else band is None if kind in MASK else band is None or band in bands
+        assert kind != "nodata" or "nodata" in sections
+        assert kind != "nan" or header["type"] == "float32"
+        assert kind in (*ALPHA, *MASK, "far", "nodata", "nan")
     if "nodata" in sections:
-        allowed += [["nodata", band] for band in (None, *bands)]
-        assert sections["nodata"] in range(2 ** (8 if header["type"] == "uint8" else 16))
-    assert all(layer in allowed for layer in layers)
+        each = sections["nodata"] if isinstance(sections["nodata"], list) else [sections["nodata"]] * len(bands)
+        assert len(each) == len(bands)
+        for value in each:
+            unreal = header["type"] == "float32" and value in ("nan", "inf", "-inf")
+            assert value is None or unreal or isinstance(value, int | float)
+            assert value is None or unreal or LEAST[header["type"]] <= value <= MOST[header["type"]]
+            assert value is None or unreal or header["type"] == "float32" or value % 1 == 0
     return sections
 
 
+def read_mapping(sections: dict[str, Any], header: dict[str, Any]) -> None:
+    """Every band's low, high, least and most, where nothing is said the whole range of the type."""
+    ends = LEAST[header["type"]], MOST[header["type"]]
+    lines = sections.get("mapping", [[*ends, *ends]] * header["bands"])
+    assert "mapping" in sections or header["type"] != "float32"
+    assert len(lines) == header["bands"]
+    for low, high, least, most in lines:
+        assert ends[0] <= least <= most <= ends[1]
+        assert ends[0] <= low <= high <= ends[1]
+        assert high - low <= MOST["float32"]
+
+
 def section(name: str, data: bytes) -> Any:
-    if name in ("mapping", "transform"):
+    if name == "transform":
         return struct.unpack(f"<{len(data) // 8}d", data)
     if name == "order":
         return struct.unpack(f"<{len(data) // 2}H", data)
@@ -132,8 +171,10 @@ def tile_shapes(h: dict[str, Any]) -> list[tuple[int, int]]:
 def nothing_is_valid(kinds: list[list[Any]], bodies: list[bytes], bands: int) -> bool:
     """Whether the planes of a tile with these layers may be empty."""
     zero = [kind for kind, entry in zip(kinds, bodies, strict=True) if entry == b"\0"]
-    coded = [band for band in range(bands) if ["alpha", band] not in kinds]
-    return any(band is None for _, band in zero) or all(["nodata", band] in zero for band in coded)
+    coded = [band for band in range(bands) if not any([kind, band] in kinds for kind in ALPHA)]
+    if any(kind in ("alpha", "mask") for kind, _ in zero):
+        return True
+    return any([kind, None] in zero or all([kind, band] in zero for band in coded) for kind in ("nodata", "nan"))
 
 
 def read_plane(entry: bytes, may_be_empty: bool) -> Plane | None:
@@ -144,7 +185,19 @@ def read_plane(entry: bytes, may_be_empty: bool) -> Plane | None:
     return Plane(*struct.unpack_from("<I", entry), entry[4:])
 
 
-def read_layer(entry: bytes, height: int, width: int) -> list[bytes]:
+def read_far(entry: bytes, height: int, width: int, h: dict[str, Any]) -> list[bytes]:
+    stride = -(-width // 8)
+    if not entry:
+        return [bytes(stride)] * height + [b""]
+    assert entry[0] == 3
+    plain = inflate(entry[1:])
+    rows = [plain[k : k + stride] for k in range(0, height * stride, stride)]
+    pixels = sum(row[c // 8] >> 7 - c % 8 & 1 for row in rows for c in range(width))
+    assert len(plain) == height * stride + pixels * SIZE[h["type"]]
+    return [*rows, plain[height * stride :]]
+
+
+def read_layer(entry: bytes, height: int, width: int, h: dict[str, Any]) -> list[bytes]:
     if entry in (b"", b"\0"):
         return [(entry or b"\xff") * width] * height
     plain = inflate(entry[1:])

@@ -82,5 +82,5 @@ def test_the_second_decoder_takes_no_faulty_file(models: Path, name: str) -> Non
 def test_layers_and_latents_differ_from_file_to_file() -> None:
     """Golden files that are all alike would prove nothing."""
     seen = {json.dumps(TABLE[name]["latents"]) for name in FILES if name.startswith("good/")}
-    assert len(seen) > 0.7 * len([name for name in FILES if name.startswith("good/")])
+    assert len(seen) > 0.5 * len([name for name in FILES if name.startswith("good/")])
     assert any(np.any([tile == [None] for tile in TABLE[name]["latents"]]) for name in FILES)

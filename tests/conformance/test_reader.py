@@ -23,11 +23,12 @@ from rasterio.transform import Affine
 import fdeg_codec
 from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.container.file import Reader, Writer
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.errors import BadFileError
-from tests.conformance import decoder, reader
+from tests.conformance import decoder, latents, reader, residuals
 from tests.pictures import landscape
 
 TILE = 64
@@ -37,7 +38,7 @@ Written = Any  # an open rasterio dataset
 
 def encoded(folder: Path, picture: NDArray[Any], model: str = "tiny", quality: int = 3, **options: Any) -> reader.File:
     """The picture in a GeoTIFF, encoded, as the second reader reads it. `finish` gets the dataset before it is closed."""
-    finish = options.pop("finish", lambda target: None)
+    finish, max_error = options.pop("finish", lambda target: None), options.pop("max_error", None)
     shape = {"count": picture.shape[0], "height": picture.shape[1], "width": picture.shape[2], "dtype": picture.dtype}
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
@@ -45,7 +46,7 @@ def encoded(folder: Path, picture: NDArray[Any], model: str = "tiny", quality: i
     ):
         target.write(picture)
         finish(target)
-    fdeg_codec.encode(folder / "in.tif", folder / "x.fdg", model=model, quality=quality, tile=TILE)
+    fdeg_codec.encode(folder / "in.tif", folder / "x.fdg", model=model, quality=quality, tile=TILE, max_error=max_error)
     return reader.read(folder / "x.fdg")
 
 
@@ -105,8 +106,8 @@ def test_georeferencing_and_tags(weights: Path, tmp_path: Path) -> None:
         bands = {name: list(getattr(s, name)) for name in ("descriptions", "scales", "offsets", "units")}
         assert bands.items() <= file.sections["bands"].items()
         assert file.sections["bands"].get("colours", ["undefined"] * 2) == [c.name for c in s.colorinterp]
-        lows_and_highs = [*s.read().min((1, 2)), *s.read().max((1, 2))]
-    assert file.sections["mapping"] == pytest.approx(lows_and_highs, abs=0)
+        ends = [[*np.rint(np.percentile(band, (1, 99))), band.min(), band.max()] for band in s.read()]
+    assert file.sections["mapping"] == ends
     assert file.header["type"] == "uint16"
 
 
@@ -156,7 +157,7 @@ def test_nodata_of_each_band_apart(weights: Path, tmp_path: Path) -> None:
     for band in range(3):
         np.testing.assert_array_equal(joined(file, band), (picture[band] != 65535) * 255)
     valid = [band[band != 65535] for band in picture]
-    assert file.sections["mapping"] == (*(v.min() for v in valid), *(v.max() for v in valid))
+    assert [line[2:] for line in file.sections["mapping"]] == [[v.min(), v.max()] for v in valid]
 
 
 def test_a_tile_without_any_valid_sample_is_empty_even_where_bands_have_nodata_of_their_own(
@@ -170,6 +171,20 @@ def test_a_tile_without_any_valid_sample_is_empty_even_where_bands_have_nodata_o
     fdeg_codec.decode(tmp_path / "x.fdg", tmp_path / "out.tif")
     with rasterio.open(tmp_path / "out.tif") as decoded:
         np.testing.assert_array_equal(decoded.read() == 0, picture == 0)
+
+
+def test_a_nodata_value_for_each_band_and_what_is_no_number(weights: Path, tmp_path: Path) -> None:
+    picture = landscape(30, 75).astype(np.float32)
+    picture[0, 3:9, 60:] = np.nan
+    picture[2, 4, 70] = np.inf
+    file = encoded(tmp_path, picture)
+    assert file.header["type"] == "float32"
+    assert file.sections["layers"] == [*(["nan", band] for band in range(3)), ["far", 2]]
+    np.testing.assert_array_equal(joined(file, 0) == 0, np.isnan(picture[0]))
+    assert not any(any(row) for row in file.layers[0][3])
+    flags = np.unpackbits(np.array([list(row) for row in file.layers[1][3][:-1]], np.uint8), axis=1, count=11)
+    assert np.argwhere(flags).tolist() == [[4, 70 - 64]]
+    assert file.layers[1][3][-1] == struct.pack("<f", np.inf)
 
 
 @pytest.mark.parametrize("levels", [2, 256])
@@ -215,6 +230,15 @@ def test_a_mask_leaves_alpha_as_it_was(weights: Path, tmp_path: Path) -> None:
     assert not samples[:3, mask == 0].any()
 
 
+def test_transparent_pixels_are_coded_as_0_and_where_all_are_as_nothing(weights: Path, tmp_path: Path) -> None:
+    picture = landscape(30, 140, 4)
+    picture[3, :, :100] = 0
+    file = encoded(tmp_path, picture, photometric="rgb", alpha="yes")
+    assert [tile == [None] for tile in file.planes] == [True, False, False]
+    with fdeg_codec.open(tmp_path / "x.fdg") as scene:
+        assert not scene.read()[:3, :, :100].any()
+
+
 def test_red_green_and_blue_come_first(weights: Path, tmp_path: Path) -> None:
     def finish(target: Written) -> None:
         target.colorinterp = [ColorInterp.undefined, ColorInterp.blue, ColorInterp.green, ColorInterp.red]
@@ -228,6 +252,29 @@ def test_red_green_and_blue_come_first(weights: Path, tmp_path: Path) -> None:
 def test_latents_follow_from_the_text(weights: Path, tmp_path: Path, model: str) -> None:
     file = encoded(tmp_path, landscape(80, 60), model, quality=5)
     assert all(planes[0].any() for planes in decoder.latents(file, weights / f"{model}.safetensors"))
+
+
+@pytest.mark.parametrize(("dtype", "max_error"), [("uint8", 2), ("int16", 0), ("float32", 0.25), ("float32", 0)])
+def test_residuals_follow_from_the_text(weights: Path, tmp_path: Path, dtype: str, max_error: float) -> None:
+    """Only the picture of real numbers comes from fdeg."""
+    picture = landscape(25, 30).astype(dtype)
+    if dtype == "float32":
+        picture = np.sqrt(picture) - 7
+    picture[1, 4:9, 7:20] = picture[0, 20, 3:5] = 3
+    file = encoded(tmp_path, picture, nodata=3, max_error=max_error)
+    (plane,), (residual,) = file.planes[0], file.residuals[0]
+    assert plane is not None
+    assert residual is not None
+    engine = load_engine("tiny", "cpu", "float32")
+    y = decode_plane(engine.predictor(file.header["rate"]), struct.pack("<I", plane.latents_crc) + plane.words, 2, 2)
+    x = engine.synthesise_exactly(y, file.header["rate"])[:, :25, :30].tolist()
+    ends = reader.LEAST[dtype], reader.MOST[dtype]
+    lines = file.sections.get("mapping", [[*ends, *ends]] * 3)
+    words = latents.Words(residual.words)
+    found = np.array(residuals.samples(words, x, lines, file.sections["bound"]["bands"], (picture != 3).tolist()), dtype)
+    assert words.used_up
+    assert zlib.crc32(found.tobytes()) == residual.latents_crc
+    assert np.abs(found.astype(float) - np.where(picture == 3, 0, picture)).max() <= max_error
 
 
 def test_two_entries_cannot_change_places_even_if_they_say_the_same(weights: Path, tmp_path: Path) -> None:
@@ -290,7 +337,7 @@ def test_layers_apply_in_the_order_of_the_text_wherever_they_stand(
     wanted[wanted == value] += 1
     for k in range(3) if band is None else [band]:
         wanted[k][~valid] = value
-    wanted[:, ~mask] = 0
+    wanted[:, ~mask | ~alpha] = 0
     wanted[3] = 255 * alpha
     samples, found = decoded(tmp_path / "x.fdg")
     np.testing.assert_array_equal(samples, wanted)
@@ -313,6 +360,7 @@ def test_the_largest_sample_gives_way_downwards(weights: Path, tmp_path: Path) -
         ({("nodata", None): b"\0"}, True),
         ({("nodata", 0): b"\0", ("nodata", 1): b"\0", ("nodata", 2): b"\0", ("mask", None): b""}, True),
         ({("nodata", 0): b"\0", ("nodata", 2): b"\0"}, False),
+        ({("mask-only", None): b"\0"}, False),
         ({("mask", None): b""}, False),
         ({("mask", None): bits(np.zeros((30, 30), bool))}, False),  # all 0, and yet not the single byte
         ({}, False),
@@ -349,6 +397,13 @@ def test_a_plane_is_empty_only_where_nothing_is_valid(
     [
         *([("mask", 0)], [("alpha", None)], [("alpha", 3)], [("alpha", -1)], [("nodata", 3)], [("nodata", True)]),
         *([("nodata", 1.0)], [("validity", None)], [(7, 0)], [([], 0)], [("mask", [])], [("mask", None)] * 2),
+        *(
+            [("mask", None), ("mask-only", None)],
+            [("nan", None)],
+            [("far", None)],
+            [("far", 3)],
+            [("nodata", None), ("nodata", 1)],
+        ),
         *([("nodata", 1)] * 2, [("nodata", "1")]),
     ],
 )
@@ -375,7 +430,9 @@ def test_a_nodata_layer_needs_a_nodata_value(weights: Path, tmp_path: Path, band
     reader.read(tmp_path / "x.fdg")
 
 
-@pytest.mark.parametrize("value", [-1, 256, 0.5, True, None, "0", [0], 1e300, float("inf"), float("nan"), 10**400])
+@pytest.mark.parametrize(
+    "value", [-1, 256, 0.5, True, None, "0", "nan", [0, 0, 256], [0, 0, [0]], {}, 1e300, float("inf"), float("nan"), 10**400]
+)
 def test_what_no_sample_can_be_is_no_nodata_value(weights: Path, tmp_path: Path, value: object) -> None:
     encoded(tmp_path, landscape(20, 20))
     forge(tmp_path / "x.fdg", {Kind.NODATA: pack_text(value)}, [])

@@ -39,7 +39,7 @@ def altered(offset: int, data: bytes) -> bytes:
 
 @given(
     st.binary(min_size=8, max_size=8),
-    st.sampled_from(["uint8", "uint16"]),
+    st.sampled_from(["uint8", "uint16", "int16", "float32"]),
     st.integers(1, 65535),
     st.integers(1, 2**31 - 1),
     st.integers(1, 2**31 - 1),
@@ -109,7 +109,7 @@ def test_an_unknown_version_is_named_even_if_all_else_differs(version: int) -> N
         unpack(data)
 
 
-@pytest.mark.parametrize(("offset", "value"), [(9, 1), (9, 128), (18, 0), (18, 3), (18, 255)])
+@pytest.mark.parametrize(("offset", "value"), [(9, 2), (9, 128), (18, 0), (18, 5), (18, 255)])
 def test_unknown_flags_and_types_ask_for_a_newer_release(offset: int, value: int) -> None:
     with pytest.raises(UnsupportedError, match="newer release"):
         unpack(altered(offset, bytes([value])))

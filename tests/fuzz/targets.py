@@ -46,6 +46,9 @@ class Silent:
     def synthesise(self, y: NDArray[np.int32], log2_lambda: int) -> NDArray[np.float32]:
         return np.zeros((3, 16 * y.shape[0], 16 * y.shape[1]), np.float32)
 
+    def synthesise_exactly(self, y: NDArray[np.int32], log2_lambda: int) -> NDArray[np.float64]:
+        return self.synthesise(y, log2_lambda).astype(np.float64)
+
 
 def container(data: bytes) -> None:
     """All of a file but the network; then once more what can be salvaged of it."""

@@ -33,7 +33,7 @@ SECONDS, MEBIBYTES = 2, 512  # that any input may take
 
 HEADER = Header(bytes(8), "uint8", 3, 70, 40, 64, 9 * 2048, planes=1, layers=1)
 SECTIONS: Sections = {
-    Kind.MAPPING: struct.pack("<6d", 0, 0, 0, 255, 255, 255),
+    Kind.MAPPING: pack_text([[3, 250, 0, 255]] * 3),
     Kind.NODATA: pack_text(0.0),
     Kind.LAYERS: pack_text([["nodata", None]]),
     Kind.ORDER: struct.pack("<3H", 2, 1, 0),

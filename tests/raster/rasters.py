@@ -19,9 +19,12 @@ Setup = Callable[[Any], None]
 
 
 def samples(bands: int, dtype: str = "uint8", height: int = 70, width: int = 90) -> Samples:
-    """A landscape whose uint16 form uses an odd part of the range."""
+    """A landscape whose forms other than uint8 use an odd part of the range."""
     picture = landscape(height, width, bands)
-    return picture if dtype == "uint8" else picture.astype(np.uint16) * 37 + 501
+    if dtype == "uint8":
+        return picture
+    steep, start = {"uint16": (37, 501), "int16": (37, -2000), "float32": (0.0137, -1.7)}[dtype]
+    return (picture * np.float64(steep) + start).astype(dtype)
 
 
 def coloured(*names: str) -> Setup:

@@ -16,10 +16,15 @@ from tests.raster.rasters import Samples, coloured, samples, trip, write
 
 MASKS = ("speckled", "corner", "tile", "none", "all")
 REAL = [
+    "dem_srtm_int16.tif",
+    "dem_vestfold_float32_nodata.tif",
     "l8_kanto_collar_150m.tif",
+    "ndvi_lausanne_float32_nan.tif",
     "rgb_internal_mask.tif",
     "rgba_rapideye_ships_edge.tif",
+    "rgba_pix4d_drone_edge.tif",
     "s1_grd_uint16_gcps.tif",
+    "s1_spain_vvvh_float32_db.tif",
     "s2_tanzania_bgrn_10m.tif",
 ]
 
@@ -38,7 +43,7 @@ def hidden(name: str, height: int = 70, width: int = 90) -> NDArray[np.bool_]:
 
 def assert_same_validity(source: Path, decoded: Path) -> None:
     with rasterio.open(source) as before, rasterio.open(decoded) as after:
-        assert after.nodata == before.nodata
+        np.testing.assert_equal(after.nodata, before.nodata)  # nan is itself here
         assert after.mask_flag_enums == before.mask_flag_enums
         np.testing.assert_array_equal(after.read_masks(), before.read_masks())
         np.testing.assert_array_equal(after.dataset_mask(), before.dataset_mask())
@@ -50,8 +55,14 @@ def folder(weights: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", MASKS)
-@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", 0), ("uint8", 255), ("uint8", 100), ("uint16", 0), ("uint16", 65535)])
-def test_nodata_in_all_bands(folder: Path, name: str, dtype: str, nodata: int) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [
+        *(("uint8", 0), ("uint8", 255), ("uint8", 100), ("uint16", 0), ("uint16", 65535), ("int16", -32768), ("int16", 5)),
+        *(("float32", -9999.0), ("float32", float("nan")), ("float32", -3.4028234663852886e38), ("float32", 0.0)),
+    ],
+)
+def test_nodata_in_all_bands(folder: Path, name: str, dtype: str, nodata: float) -> None:
     data = samples(3, dtype)
     data[data == nodata] += 1
     data[:, hidden(name)] = nodata
@@ -59,14 +70,71 @@ def test_nodata_in_all_bands(folder: Path, name: str, dtype: str, nodata: int) -
     assert_same_validity(source, trip(source))
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
 def test_nodata_in_some_bands(folder: Path, dtype: str) -> None:
-    data = samples(4, dtype)
+    data = samples(5, dtype)
     data[0, hidden("corner")] = 0
     data[1, hidden("speckled")] = 0
     data[2, hidden("all")] = 0
     source = write(folder / "a.tif", data, nodata=0)
     assert_same_validity(source, trip(source))
+
+
+def assert_same_oddities(source: Path, decoded: Path) -> None:
+    """What is no plain number comes back as it is, where it is."""
+    with rasterio.open(source) as before, rasterio.open(decoded) as after:
+        wanted, found = before.read(), after.read()
+    odd = ~(np.abs(wanted) < 1e30)
+    np.testing.assert_array_equal(found[odd], wanted[odd])
+    np.testing.assert_array_equal(~(np.abs(found) < 1e30), odd)
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, -3.4028235e38])
+@pytest.mark.parametrize("together", [True, False])
+def test_what_is_no_plain_number_and_not_declared_either(folder: Path, name: str, odd: float, together: bool) -> None:
+    data = samples(2, "float32")
+    data[: 1 + together, hidden(name)] = odd
+    data[:, 60:, :5] = -1
+    source = write(folder / "a.tif", data, nodata=-1)
+    decoded = trip(source)
+    assert_same_validity(source, decoded)
+    assert_same_oddities(source, decoded)
+
+
+def test_samples_out_of_all_proportion_come_back_exactly(folder: Path) -> None:
+    data = samples(3, "uint16") // 10
+    places = np.zeros(data.shape, bool)
+    places[:, [3, 30, 69], [0, 77, 40]] = True
+    data[places] = np.random.default_rng(1).integers(40000, 65536, places.sum())
+    with rasterio.open(trip(write(folder / "a.tif", data))) as after:
+        decoded = after.read()
+    np.testing.assert_array_equal(decoded[places], data[places])
+    assert decoded[~places].max() < 10000
+
+
+def test_a_nodata_value_for_each_band(folder: Path) -> None:
+    """As in a VRT; a GeoTIFF has but one, so there the first serves all bands. No mask changes."""
+    data = np.maximum(samples(3), 1)
+    for band, name in enumerate(("corner", "speckled", "tile")):
+        data[band, hidden(name)] = (0, 255, 7)[band]
+    write(folder / "a.tif", data)
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{b}">{f"<NoDataValue>{v}</NoDataValue>" if v is not None else ""}<SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>{b}</SourceBand></SimpleSource></VRTRasterBand>'
+        for b, v in ((1, 0), (2, 255), (3, None))
+    )
+    (folder / "a.vrt").write_text(f'<VRTDataset rasterXSize="90" rasterYSize="70">{bands}</VRTDataset>')
+    decoded = trip(folder / "a.vrt")
+    with rasterio.open(folder / "a.vrt") as before, rasterio.open(decoded) as after:
+        assert before.nodatavals == (0, 255, None)
+        assert after.nodatavals == (0, 0, 0)
+        np.testing.assert_array_equal(after.read_masks(), before.read_masks())
+    with fdeg_codec.open(folder / "trip.fdg") as scene:
+        assert scene.nodatavals == (0, 255, None)
+        pixels = scene.read()
+    np.testing.assert_array_equal(pixels[0] == 0, data[0] == 0)
+    np.testing.assert_array_equal(pixels[1] == 255, data[1] == 255)
 
 
 def test_nodata_that_no_sample_has_stays_declared(folder: Path) -> None:
@@ -76,7 +144,7 @@ def test_nodata_that_no_sample_has_stays_declared(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MASKS)
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_internal_masks(folder: Path, name: str, dtype: str) -> None:
     mask = np.where(hidden(name), 0, 255).astype(np.uint8)
     source = write(folder / "a.tif", samples(3, dtype), mask=mask)
@@ -110,12 +178,13 @@ def test_alpha(folder: Path, dtype: str, kind: str, masked: bool) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_tile_without_valid_pixels_costs_a_few_bytes(folder: Path, together: bool) -> None:
-    data = samples(3, height=64, width=192)
-    data[:, :, 64:128] = 0
+@pytest.mark.parametrize(("odd", "nodata"), [(0, 0), (np.nan, np.nan), (np.nan, -9999)])
+def test_a_tile_without_valid_pixels_costs_a_few_bytes(folder: Path, together: bool, odd: float, nodata: float) -> None:
+    data = samples(3, "uint8" if odd == 0 else "float32", height=64, width=192)
+    data[:, :, 64:128] = odd
     if not together:
-        data[0, :9, :9] = 0
-    source = write(folder / "a.tif", data, nodata=0)
+        data[0, :9, :9] = odd
+    source = write(folder / "a.tif", data, nodata=nodata)
     assert_same_validity(source, trip(source, tile=64))
     with (folder / "trip.fdg").open("rb") as stream:
         reader = Reader(stream)
@@ -134,17 +203,26 @@ def test_a_constant_raster(folder: Path, dtype: str, value: int) -> None:
                 assert (after.read() == value).all()
 
 
-def test_masked_pixels_do_not_show_in_their_neighbours(folder: Path) -> None:
-    """What lies under a mask has no influence on any valid pixel."""
+def read(path: Path) -> Samples:
+    with rasterio.open(path) as raster:
+        return raster.read()
+
+
+@pytest.mark.parametrize("how", ["mask", "alpha"])
+def test_masked_pixels_do_not_show_in_their_neighbours(folder: Path, how: str) -> None:
+    """What lies under a mask has no influence on any valid pixel, and is 0 afterwards."""
     data, other = samples(3), samples(3)
     other[:, hidden("corner")] = 255 - other[:, hidden("corner")]
     mask = np.where(hidden("corner"), 0, 255).astype(np.uint8)
 
     def decoded(picture: Samples) -> Samples:
-        with rasterio.open(trip(write(folder / "a.tif", picture, mask=mask))) as after:
-            return after.read()
+        if how == "alpha":
+            picture = np.concatenate((picture, mask[None]))
+            return read(trip(write(folder / "a.tif", picture, coloured("red", "green", "blue", "alpha"))))
+        return read(trip(write(folder / "a.tif", picture, mask=mask)))
 
     np.testing.assert_array_equal(decoded(data), decoded(other))
+    assert not decoded(data)[:3, mask == 0].any()
 
 
 @pytest.mark.skipif(not SCENES.exists(), reason="the shared scenes are not here")
@@ -153,6 +231,7 @@ def test_real_scenes(folder: Path, name: str) -> None:
     fdeg_codec.encode(SCENES / name, folder / "x.fdg", model="tiny", tile=256)
     fdeg_codec.decode(folder / "x.fdg", folder / "x.tif")
     assert_same_validity(SCENES / name, folder / "x.tif")
+    assert_same_oddities(SCENES / name, folder / "x.tif")
     with rasterio.open(SCENES / name) as before, rasterio.open(folder / "x.tif") as after:
         for kept in ("crs", "transform", "colorinterp", "descriptions", "scales", "offsets", "units", "dtypes", "shape"):
             assert getattr(after, kept) == getattr(before, kept)

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from fdeg_codec.errors import FdegError, UnsupportedError
+from fdeg_codec.codec.encode import fill
+from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
+from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source, reflected
-from tests.raster.rasters import coloured, samples, write
+from tests.raster.rasters import Samples, coloured, samples, write
 
 
 @given(st.integers(1, 40), st.integers(0, 100), st.integers(0, 100))
@@ -22,20 +24,35 @@ def test_reflection_is_that_of_numpy(size: int, before: int, after: int) -> None
     np.testing.assert_array_equal(reflected(-before, size + after, size), expected)
 
 
-def test_what_analysis_sees_is_the_picture_in_unit_range(tmp_path: Path) -> None:
+def unit(source: Source, window: Window | None = None) -> Samples:
+    """What analysis sees of a window."""
+    cut = source.cut(window or Window(0, 0, source.width, source.height))
+    return source.mapping.to_unit(np.stack([fill(cut, band, source.mapping) for band in source.coded]))
+
+
+def test_what_analysis_sees_is_the_picture_between_its_percentiles(tmp_path: Path) -> None:
     data = samples(3, "uint16")
     with Source(write(tmp_path / "a.tif", data)) as source:
-        unit = source.unit(np.arange(10, 30), np.arange(40, 45))
-    low, high = (f(data, axis=(1, 2))[:, None, None] for f in (np.min, np.max))
-    expected = (data[:, 10:30, 40:45] - low.astype(float)) / (high - low.astype(float))
-    np.testing.assert_allclose(unit, expected, atol=1e-6)
+        seen = unit(source, Window(40, 10, 5, 20))
+    low, high = (np.rint(np.percentile(data, p, axis=(1, 2)))[:, None, None] for p in (1, 99))
+    np.testing.assert_allclose(seen, (data[:, 10:30, 40:45] - low) / (high - low), atol=1e-6)
 
 
-def test_the_range_is_that_of_valid_samples(tmp_path: Path) -> None:
-    data = samples(2, "uint16")
-    data[:, :10] = 65535
-    with Source(write(tmp_path / "a.tif", data, nodata=65535)) as source:
-        assert source.mapping.highs == tuple(float(band[10:].max()) for band in data)
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+def test_the_range_is_that_of_valid_samples(tmp_path: Path, dtype: str) -> None:
+    """Not of nodata, and not of what lies under a mask or alpha."""
+    data = samples(2, dtype)
+    data[:, :10], data[:, 10:20] = 20000, 15000
+    mask = np.full(data.shape[1:], 255, np.uint8)
+    mask[10:20] = 0
+    with Source(write(tmp_path / "a.tif", data, mask=mask, nodata=20000)) as source:
+        lines = source.mapping.lines
+    assert [np.array(line[2:], dtype).tolist() for line in lines] == [[band[20:].min(), band[20:].max()] for band in data]
+    if dtype == "uint16":
+        data[1] = 65535
+        data[1, :20] = 0
+        with Source(write(tmp_path / "b.tif", data, coloured("gray", "alpha"))) as source:
+            assert source.mapping.lines[0].most == float(data[0, 20:].max())
 
 
 @pytest.mark.parametrize("nodata", [0, 65535])
@@ -44,11 +61,39 @@ def test_analysis_never_sees_nodata(tmp_path: Path, nodata: int) -> None:
     data = samples(2, "uint16")
     data[0], data[1, 10:20, 10:20] = nodata, nodata
     with Source(write(tmp_path / "a.tif", data, nodata=nodata)) as source:
-        unit = source.unit(np.arange(70), np.arange(90))
-    assert unit.min() >= 0
-    assert unit.max() <= 1
-    inside, whole = unit[1, 10:20, 10:20], unit[1]
+        seen = unit(source)
+    assert not seen[0].any()
+    inside, whole = seen[1, 10:20, 10:20], seen[1]
     assert whole.min() < inside.min() <= inside.max() < whole.max()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -3.4028235e38, 1e35])
+def test_analysis_never_sees_what_is_no_measurement(tmp_path: Path, value: float) -> None:
+    data = samples(2, "float32")
+    data[0, 10:20, 10:20] = data[1, 3] = value
+    with Source(write(tmp_path / "a.tif", data, nodata=-9999)) as source:
+        assert np.isfinite(unit(source)).all()
+        assert np.abs(unit(source)).max() < 2
+        assert {layer.kind for layer in source.layers} == {"nan" if np.isnan(value) else "far"}
+
+
+def test_a_few_samples_out_of_all_proportion_do_not_spoil_the_range(tmp_path: Path) -> None:
+    data = samples(1, "uint16") // 10
+    data[0, 5, 7] = 65535
+    with Source(write(tmp_path / "a.tif", data)) as source:
+        assert source.mapping.lines[0].high < 2000
+        assert source.layers == [Layer("far", 0)]
+        flags = source.cut(Window(0, 0, 90, 70)).flags(source.layers[0])
+    assert np.argwhere(flags == 0).tolist() == [[5, 7]]
+
+
+def test_many_far_samples_are_the_range(tmp_path: Path) -> None:
+    """A band of zeros with a share of anything else is coded, not listed."""
+    data = np.zeros((1, 70, 90), np.uint16)
+    data[0, 30, :40] = samples(1, "uint16")[0, 30, :40]
+    with Source(write(tmp_path / "a.tif", data)) as source:
+        assert source.layers == []
+        assert source.mapping.lines[0].high > data.max() / 2
 
 
 def palette(target: Any) -> None:
@@ -56,10 +101,12 @@ def palette(target: Any) -> None:
 
 
 REFUSED = {
-    "float32": (np.zeros((1, 8, 8), np.float32), None, "float32"),
-    "complex64": (np.zeros((1, 8, 8), np.complex64), None, "complex64"),
-    "int8": (np.zeros((1, 8, 8), np.int8), None, "int8"),
-    "five bands": (np.zeros((5, 8, 8), np.uint8), None, "5 bands"),
+    "float64": (np.zeros((1, 8, 8), np.float64), None, r"float64.*gdal_translate -ot Float32"),
+    "complex64": (np.zeros((1, 8, 8), np.complex64), None, r"complex64.*real bands"),
+    "int8": (np.zeros((1, 8, 8), np.int8), None, r"int8.*gdal_translate -ot Int16"),
+    "uint32": (np.zeros((1, 8, 8), np.uint32), None, r"uint32.*gdal_translate -ot Float32"),
+    "int32": (np.zeros((1, 8, 8), np.int32), None, r"int32.*gdal_translate -ot Float32"),
+    "float32 alpha": (samples(2, "float32"), coloured("gray", "alpha"), "transparency as float32"),
     "palette": (np.zeros((1, 8, 8), np.uint8), palette, "colour table"),
     "alpha alone": (samples(2), coloured("alpha", "alpha"), "transparency"),
 }
@@ -77,19 +124,7 @@ def test_what_cannot_be_encoded_is_refused_by_name(tmp_path: Path, name: str) ->
 def test_half_transparent_16_bit_alpha_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", samples(2, "uint16"), coloured("gray", "alpha"))
     with Source(path) as source, pytest.raises(UnsupportedError, match="half transparent"):
-        source.exact(source.layers[0], Window(0, 0, 8, 8))
-
-
-def test_nodata_that_differs_between_bands_is_refused(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", samples(2))
-    bands = "".join(
-        f'<VRTRasterBand dataType="Byte" band="{b}"><NoDataValue>{b}</NoDataValue><SimpleSource>'
-        f'<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>{b}</SourceBand></SimpleSource></VRTRasterBand>'
-        for b in (1, 2)
-    )
-    (tmp_path / "a.vrt").write_text(f'<VRTDataset rasterXSize="90" rasterYSize="70">{bands}</VRTDataset>')
-    with pytest.raises(UnsupportedError, match="different nodata"):
-        Source(tmp_path / "a.vrt")
+        source.cut(Window(0, 0, 8, 8))
 
 
 def test_a_raster_that_is_cut_off_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -97,7 +132,7 @@ def test_a_raster_that_is_cut_off_is_an_error_that_names_it(tmp_path: Path) -> N
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FdegError, match=r"a\.tif: damaged"), Source(path) as source:
-        source.unit(np.arange(70), np.arange(90))
+        source.cut(Window(0, 0, 90, 70))
 
 
 def test_alpha_is_no_band_of_the_network(tmp_path: Path) -> None:
@@ -105,3 +140,17 @@ def test_alpha_is_no_band_of_the_network(tmp_path: Path) -> None:
         assert source.coded == [1, 2, 3]
         assert [(layer.kind, layer.band) for layer in source.layers] == [("alpha", 0)]
         assert source.metadata.colours[0] == "alpha"
+
+
+def test_bands_are_chosen_and_ordered(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", samples(4), coloured("red", "green", "blue", "alpha"))
+    with Source(path, [3, 1]) as source:
+        assert source.metadata.colours == ["blue", "red"]
+        assert source.layers == []
+        np.testing.assert_array_equal(source.cut(Window(0, 0, 90, 70)).samples, samples(4)[[2, 0]])
+
+
+@pytest.mark.parametrize("bands", [[], [0], [5], [-1], [1, 1]])
+def test_bands_that_are_not_there_are_usage_errors(tmp_path: Path, bands: list[int]) -> None:
+    with pytest.raises(UsageError, match="--bands"):
+        Source(write(tmp_path / "a.tif", samples(4)), bands)
