@@ -83,7 +83,8 @@ def test_our_own(weights: Path, picture: Picture, wide: Picture, tmp_path: Path)
     codec = models(("tiny",))[0]
     coded(codec, picture, tmp_path)
     assert codec.takes(WIDE)
-    assert not codec.takes(Kind(5, "uint8"))
+    assert codec.takes(Kind(5, "float32"))
+    assert not codec.takes(Kind(5, "float64"))
     assert {c.name for c in models()} >= {"tiny", "tiny-none", "fdegcnet-lite"}
 
 
