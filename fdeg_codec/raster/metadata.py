@@ -17,13 +17,14 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from fdeg_codec.container.sections import Kind, Sections, pack_text, unpack_text
-from fdeg_codec.errors import BadFileError
+from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import strict
 
 DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
 XML_NAMESPACES = "xml:"  # rasterio reads them and cannot write them
 UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
+MAX_GCPS = 1 << 14  # a reader's time is bounded
 OF_BANDS: dict[str, Callable[[Any], Any]] = {
     "colours": strict.colour,
     "descriptions": strict.optional_text,
@@ -85,6 +86,8 @@ def to_sections(m: Metadata) -> Sections:
         sections[Kind.CRS] = pack_text(_crs_text(m.crs))
     if m.transform:
         sections[Kind.TRANSFORM] = struct.pack("<6d", *m.transform[:6])
+    if len(m.gcps) > MAX_GCPS:
+        raise UnsupportedError(f"has {len(m.gcps)} ground control points; {MAX_GCPS} at most")
     if m.gcps:
         points = [[p.row, p.col, p.x, p.y, p.z, p.id, p.info] for p in m.gcps]
         sections[Kind.GCPS] = pack_text({"crs": _crs_text(m.gcps_crs) if m.gcps_crs else None, "points": points})
@@ -114,6 +117,8 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
         m.transform = Affine(*struct.unpack("<6d", sections[Kind.TRANSFORM]))
     if Kind.GCPS in sections:
         table = unpack_text(sections[Kind.GCPS])
+        if len(table["points"]) > MAX_GCPS:
+            raise ValueError("too many points")
         m.gcps = [strict.point(point) for point in table["points"]]
         m.gcps_crs = strict.crs(table["crs"]) if table["crs"] else None
     if Kind.RPCS in sections:

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 import fdeg_codec
 from fdeg_codec.container.sections import Kind, pack_text
-from fdeg_codec.errors import BadFileError
+from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import metadata
 from tests.raster.rasters import coloured, samples, trip, write
 
@@ -197,3 +197,13 @@ def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
 def test_metadata_that_makes_no_sense_is_a_damaged_file(kind: Kind, data: bytes) -> None:
     with pytest.raises(BadFileError):
         metadata.from_sections({kind: data}, 1)
+
+
+def test_more_control_points_than_a_reader_takes_are_refused_by_both() -> None:
+    points = [GroundControlPoint(k, 0, 10, 50, 0, str(k), "") for k in range(metadata.MAX_GCPS + 1)]
+    described = metadata.Metadata(gcps=points, gcps_crs=CRS.from_epsg(4326))
+    with pytest.raises(UnsupportedError, match="16385 ground control points; 16384 at most"):
+        metadata.to_sections(described)
+    rows = [[p.row, p.col, p.x, p.y, p.z, p.id, p.info] for p in points]
+    with pytest.raises(BadFileError):
+        metadata.from_sections({Kind.GCPS: pack_text({"crs": None, "points": rows})}, 1)
