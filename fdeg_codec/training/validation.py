@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
+from PIL import Image
 
 from fdeg_codec import weights
 from fdeg_codec.codec.encode import encode
@@ -31,12 +31,11 @@ def _row(name: str, paths: list[Path], value: float, target: Path) -> dict[str, 
     rates, qualities = [], []
     for path in paths:
         report = encode(path, target, model=name, lambda_=value, overwrite=True)
-        with rasterio.open(path) as original, Scene(target) as scene:
-            before, after = original.read(), scene.read()
-        peak = np.iinfo(before.dtype).max
+        with Image.open(path) as original, Scene(target) as scene:
+            before, after = np.atleast_3d(original).transpose(2, 0, 1), scene.read()
         error = np.mean((before.astype(np.float64) - after) ** 2)
         rates.append(report.bpp)
-        qualities.append(10 * np.log10(peak**2 / max(error, 1e-10)))
+        qualities.append(10 * np.log10(np.iinfo(before.dtype).max ** 2 / max(error, 1e-10)))
     means = {"lambda": value, "bpp": np.mean(rates), "psnr": np.mean(qualities)}
     return {k: round(float(v), 4) for k, v in means.items()}
 
