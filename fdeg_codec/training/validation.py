@@ -32,7 +32,7 @@ def _row(name: str, paths: list[Path], value: float, target: Path) -> dict[str, 
     for path in paths:
         report = encode(path, target, model=name, lambda_=value, overwrite=True)
         with Image.open(path) as original, Scene(target) as scene:
-            before, after = np.atleast_3d(original).transpose(2, 0, 1), scene.read()
+            before, after = np.atleast_3d(np.asarray(original)).transpose(2, 0, 1), scene.read()
         error = np.mean((before.astype(np.float64) - after) ** 2)
         rates.append(report.bpp)
         qualities.append(10 * np.log10(np.iinfo(before.dtype).max ** 2 / max(error, 1e-10)))
