@@ -132,7 +132,7 @@ class Trainer:
         partial.replace(self.out / CHECKPOINT)
 
     def resume(self) -> None:
-        state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=False)
+        state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
         self.step, self.seconds = state["step"], state["seconds"]
         self.net.load_state_dict(state["net"])
         for mean, saved in zip(self.average, state["average"].values(), strict=True):
@@ -171,7 +171,7 @@ class Trainer:
 
 def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:
     """The averaged network of a checkpoint, and how far it was trained."""
-    state = torch.load(out / CHECKPOINT, map_location="cpu", weights_only=False)
+    state = torch.load(out / CHECKPOINT, map_location="cpu", weights_only=True)
     net = FDEGCNet(config.architecture)
     net.load_state_dict(state["average"])
     return net, {"config": config.name, "steps": state["step"], "minutes": round(state["seconds"] / 60)}
