@@ -21,5 +21,5 @@ class GDN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gamma = (self.gamma_root**2).to(x.dtype)
         beta = (self.beta_root**2 + FLOOR).to(x.dtype)
-        norm = F.conv2d(x * x, gamma[:, :, None, None], beta)
+        norm = F.linear((x * x).permute(0, 2, 3, 1), gamma, beta).permute(0, 3, 1, 2)
         return x * (torch.sqrt(norm) if self.inverse else torch.rsqrt(norm))

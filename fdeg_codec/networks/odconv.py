@@ -37,8 +37,8 @@ class ODConv(nn.Module):
         """The kernels (sample, output, input, row, column) that eq. 5 makes for `x`."""
         p = self.squeeze(x.mean((2, 3), keepdim=True))
         b = len(x)
-        choice = torch.softmax(unhalved(self.to_choice(p)), 1).view(b, KERNELS, 1, 1, 1, 1)
-        mixed = (choice * self.candidates).sum(1)
+        choice = torch.softmax(unhalved(self.to_choice(p)), 1).flatten(1)
+        mixed = (choice @ self.candidates.flatten(1)).view(b, *self.candidates.shape[1:])
         if self.to_position is not None:
             mixed = mixed * torch.sigmoid(self.to_position(p)).view(b, 1, 1, self.kernel, self.kernel)
         return (
