@@ -212,12 +212,12 @@ class Scene:
         for tile in Grid(h.height, h.width, h.tile):
             with self._naming():
                 for plane in range(h.planes):
-                    decoder.latents(tile, plane)
+                    decoder.entries.latents(tile, plane)
                 for k in range(h.layers):
-                    decoder.layer(tile, k)
+                    decoder.entries.layer(tile, k)
                 if h.bounded:
                     list(decoder.pieces(tile.rows, tile.columns))
-            decoder.forget(tile)
+            decoder.entries.forget(tile)
             if progress:
                 progress(tile.number + 1, h.tile_rows * h.tile_columns)
         return h.entries

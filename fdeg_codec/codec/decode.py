@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,19 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec import exact, planes
+from fdeg_codec.codec.contents import contents
 from fdeg_codec.codec.damage import Damage, Loss
 from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.entries import Entries, naming
 from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_layer, shrink_span
-from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
-from fdeg_codec.codec.workers import Workers, failed, finished
+from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Reader
-from fdeg_codec.container.sections import Kind, unpack_text
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.networks.fdegcnet import STRIDE
-from fdeg_codec.raster import bound, mapping, masks
-from fdeg_codec.raster import nodata as nodatas
-from fdeg_codec.raster.bound import Bound
+from fdeg_codec.raster import masks
 from fdeg_codec.raster.masks import Far, Layer, Layer8
 from fdeg_codec.raster.nodata import Nodata
 
@@ -69,29 +65,20 @@ class Piece:
 
 
 class Decoder:
-    """Decodes tiles of an open file. Latents are kept while neighbouring tiles may still ask for them.
+    """Decodes tiles of an open file.
 
     With `damage` to note it in, a tile that cannot be decoded becomes nodata; without, it is an error.
     """
 
     def __init__(self, reader: Reader, engine: Engine, damage: Damage | None = None, preview: bool = False) -> None:
-        self._reader = reader
-        self._bounded = reader.header.bounded and not preview
+        h = self._header = reader.header
+        self._engine = engine
+        self._bounded = h.bounded and not preview
         self._damage = damage
         self._broken: dict[int, BadFileError] = {}  # by tile
-        self._engine = engine
-        h = self.header = reader.header
-        self.layers = _layers(reader)
-        self._order = planes.unpack(
-            reader.sections.get(Kind.ORDER), h.bands, {y.band for y in self.layers if y.kind in masks.ALPHA}
-        )
-        if h.planes != len(planes.groups(self._order)):
-            raise BadFileError("its planes do not fit its bands")
-        self._mapping = mapping.unpack(reader.sections.get(Kind.MAPPING), h.dtype, h.bands)
-        self._bounds = _bounds(reader)
-        self.nodata = nodatas.unpack(reader.sections.get(Kind.NODATA), h.dtype, h.bands)
+        self._contents = contents(reader)
         self._grid = Grid(h.height, h.width, h.tile)
-        self._known: dict[tuple[int, int], Future[Integers | None]] = {}
+        self.entries = Entries(reader, self._contents, engine)
 
     def pieces(
         self, rows: Span, columns: Span, scale: int = 1, bands: list[int] | None = None, nodata: Nodata | None = None
@@ -100,35 +87,26 @@ class Decoder:
 
         They have the file's nodata values, or others. What is shrunk is so from a preview.
         """
-        groups = enumerate(planes.groups(self._order))
+        groups = enumerate(self._contents.groups)
         some = [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)]
-        view = View(scale, some, nodata or self.nodata, self._bounded and scale == 1)
+        view = View(scale, some, nodata or self._contents.nodata, self._bounded and scale == 1)
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
-        with self._undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
+        with self.entries.undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
             for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
                 cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
                 cut = [_cut(core, span) for core, span in zip(cores, wanted, strict=True)]
                 row, column = (max(core.start, span.start) for core, span in zip(cores, wanted, strict=True))
                 yield Piece(samples[:, *cut], {y: values[*cut] for y, values in layers.items()}, row, column)
 
-    @contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Forget all latents of a window that was broken off: some were cancelled, some failed."""
-        try:
-            yield
-        except BaseException:
-            self._known.clear()
-            raise
-
     def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
         """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""
         for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
-            self.forget(tile)
+            self.entries.forget(tile)
             for known in (tile, following):
                 for neighbour in self._seen(known, view):
                     for plane in view.planes:
-                        self._request(neighbour, plane, workers)
+                        self.entries.request(neighbour, plane, workers)
             latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view)] for plane in view.planes}
             layers, residuals = self._layers_left(tile), self._residuals_left(tile, view)
             if self._is_lost(tile, view):
@@ -136,29 +114,24 @@ class Decoder:
             else:
                 yield partial(self._tile, tile, latents, layers, residuals, view)
 
-    def latents(self, tile: Tile, plane: int) -> Integers | None:
-        """y of a tile, or None where nothing in it is valid."""
-        self._request(tile, plane, None)
-        return self._known[tile.number, plane].result()
-
     def _left_of(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where that is lost and loss is only noted."""
         try:
-            return self.latents(tile, plane)
+            return self.entries.latents(tile, plane)
         except BadFileError as error:
             self._note(tile, error)
             return None
 
     def _residuals_left(self, tile: Tile, view: View) -> dict[int, bytes]:
         try:
-            return {plane: self.residual(tile, plane) for plane in view.planes} if view.bounded else {}
+            return {plane: self.entries.residual(tile, plane) for plane in view.planes} if view.bounded else {}
         except BadFileError as error:
             self._note(tile, error)
             return {}
 
     def _layers_left(self, tile: Tile) -> list[Layer8 | Far]:
         try:
-            return [self.layer(tile, k) for k in range(self.header.layers)]
+            return [self.entries.layer(tile, k) for k in range(self._header.layers)]
         except BadFileError as error:
             self._note(tile, error)
             return []
@@ -180,33 +153,9 @@ class Decoder:
             self._damage.beside.append(tile.number)
         return tile.number in self._broken
 
-    def _request(self, tile: Tile, plane: int, workers: Workers | None) -> None:
-        """Have a tile's latents decoded, by `workers` or at once."""
-        key = tile.number, plane
-        if key not in self._known:
-            try:
-                with _naming(tile, f"plane {plane}"):
-                    entry = self._reader.entry(*key)
-                    empty = not entry and self._is_hidden(tile)
-                job = partial(self._decode, tile, plane, None if empty else entry)
-                self._known[key] = workers.submit(job) if workers else finished(job())
-            except BadFileError as error:
-                self._known[key] = failed(error)
-
-    def _decode(self, tile: Tile, plane: int, entry: bytes | None) -> Integers | None:
-        if entry is None:
-            return None
-        with _naming(tile, f"plane {plane}"):
-            return decode_plane(self._engine.predictor(self.header.log2_lambda), entry, *tile.latents)
-
-    def _is_hidden(self, tile: Tile) -> bool:
-        """Whether a tile's layers say that nothing in it is valid."""
-        entries = [self._reader.entry(tile.number, self.header.planes + k) for k in range(self.header.layers)]
-        return masks.is_hidden(dict(zip(self.layers, entries, strict=True)), self._order)
-
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""
-        rows, columns = synthesis_span(tile.rows, self.header.height), synthesis_span(tile.columns, self.header.width)
+        rows, columns = synthesis_span(tile.rows, self._header.height), synthesis_span(tile.columns, self._header.width)
         return self._grid.touching(*(Span(s.start * STRIDE, s.stop * STRIDE) for s in (rows, columns)))
 
     def _seen(self, tile: Tile, view: View) -> list[Tile]:
@@ -215,26 +164,6 @@ class Decoder:
 
     def _is_linear(self, scale: int) -> bool:
         return scale >= LINEAR_FROM and self._engine.has_linear_path
-
-    def residual(self, tile: Tile, plane: int) -> bytes:
-        with _naming(tile, f"residual {plane}"):
-            entry = self._reader.entry(tile.number, self.header.planes + self.header.layers + plane)
-            if bool(entry) == self._is_hidden(tile):
-                raise BadFileError("it is empty, or is not, unlike its plane")
-            return entry
-
-    def layer(self, tile: Tile, k: int) -> Layer8 | Far:
-        with _naming(tile, f"layer {k}"):
-            entry = self._reader.entry(tile.number, self.header.planes + k)
-            if self.layers[k].kind == "far":
-                return masks.unpack_far(entry, tile.rows.size, tile.columns.size, self.header.dtype)
-            return masks.unpack_layer(entry, tile.rows.size, tile.columns.size)
-
-    def forget(self, tile: Tile) -> None:
-        """Drop latents that neither `tile` nor the next one sees: those above, and those below that an earlier window left."""
-        reach = self._grid.across + 1
-        for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
-            del self._known[key]
 
     def _tile(
         self,
@@ -245,19 +174,19 @@ class Decoder:
         view: View,
     ) -> tuple[Samples, Layers]:
         """The bands of some planes of a tile's core, and its layers, from the latents it sees."""
-        h, scale = self.header, view.scale
+        h, scale = self._header, view.scale
         height, width = (shrink_span(core, scale).size for core in (tile.rows, tile.columns))
         samples = np.zeros((h.bands, height, width), h.dtype)
-        found = dict(zip(self.layers, layers, strict=True))
+        found = dict(zip(self._contents.layers, layers, strict=True))
         own = self._seen(tile, view).index(tile)
-        groups = planes.groups(self._order)
+        groups = self._contents.groups
         for plane, known in latents.items():
             y = known[own]
             if y is None:
                 continue
-            group, maps = groups[plane], self._mapping.select(groups[plane])
+            group, maps = groups[plane], self._contents.mapping.select(groups[plane])
             if view.bounded:
-                with _naming(tile, f"residual {plane}"):
+                with naming(tile, f"residual {plane}"):
                     samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
                 continue
             if self._is_linear(scale):
@@ -270,29 +199,30 @@ class Decoder:
 
     def _exactly(self, y: Integers, group: list[int], found: Found, shape: tuple[int, ...], entry: bytes) -> Samples:
         """The bands of a group with every error within the bound."""
-        x = exact.picture(self._engine, y, self.header.log2_lambda, (len(group), *shape))
-        lines, bounds = self._mapping.lines, self._bounds
-        bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self.nodata[b]) for b in group]
-        return exact.decode_residual(x, bands, entry, self.header.dtype)
+        x = exact.picture(self._engine, y, self._header.log2_lambda, (len(group), *shape))
+        lines, bounds = self._contents.mapping.lines, self._contents.bounds
+        bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self._contents.nodata[b]) for b in group]
+        return exact.decode_residual(x, bands, entry, self._header.dtype)
 
     def _blank(self, tile: Tile, view: View) -> tuple[Samples, Layers]:
         """A tile that is lost: nodata if there is such a value, transparent, masked."""
         shape = tuple(shrink_span(core, view.scale).size for core in (tile.rows, tile.columns))
-        samples = np.zeros((self.header.bands, *shape), self.header.dtype)
-        for band in self._order:
+        samples = np.zeros((self._header.bands, *shape), self._header.dtype)
+        for band in self._contents.order:
             samples[band] = view.nodata[band] or 0
-        layers = [y for y in self.layers if y.kind != "far"]
+        layers = [y for y in self._contents.layers if y.kind != "far"]
         layers += [Layer("mask", None)] if self._needs_mask() else []
         return samples, {layer: np.zeros(shape, np.uint8) for layer in layers}
 
     def _needs_mask(self) -> bool:
         """Whether nothing but a mask of its own could say what is lost."""
-        said = any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self.layers)
-        return self._damage is not None and not said and any(self.nodata[band] is None for band in self._order)
+        if self._damage is None or any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self._contents.layers):
+            return False
+        return any(self._contents.nodata[band] is None for band in self._contents.order)
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
-        h = self.header
+        h = self._header
         rows, columns = synthesis_span(tile.rows, h.height), synthesis_span(tile.columns, h.width)
         y = np.zeros((rows.size, columns.size, self._engine.latent), np.int32)
         for neighbour, known in zip(self._neighbours(tile), latents, strict=True):
@@ -307,7 +237,7 @@ class Decoder:
 
     def _masked(self, samples: Samples, found: Found, nodata: Nodata) -> tuple[Samples, Layers]:
         """Samples under their layers, and those layers that say something of all pixels."""
-        masks.restore(samples, found, {band: nodata[band] for band in self._order})
+        masks.restore(samples, found, {band: nodata[band] for band in self._contents.order})
         layers = {layer: values for layer, values in found.items() if not isinstance(values, Far)}
         if self._needs_mask():
             layers[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
@@ -317,55 +247,6 @@ class Decoder:
 def _smaller(found: Found, scale: int) -> Found:
     """Layers of a smaller picture, in which samples kept exactly have no place."""
     return {y: shrink_layer(y.kind, values, scale) for y, values in found.items() if not isinstance(values, Far)}
-
-
-def _bounds(reader: Reader) -> list[Bound]:
-    data = reader.sections.get(Kind.BOUND)
-    if (data is not None) != reader.header.bounded:
-        raise BadFileError("its bounds do not fit its header")
-    return bound.unpack(data, reader.header.dtype, reader.header.bands) if data is not None else []
-
-
-def _layers(reader: Reader) -> list[Layer]:
-    """The layers of a file, each of which must make sense."""
-    data = reader.sections.get(Kind.LAYERS)
-    try:
-        layers = [Layer(kind, band) for kind, band in unpack_text(data)] if data else []
-    except (TypeError, ValueError) as error:
-        raise BadFileError("its layers cannot be read") from error
-    plain = all(isinstance(y.kind, str) and type(y.band) in (int, type(None)) for y in layers)
-    if not plain or len(layers) != reader.header.layers or not _possible(reader).issuperset(layers) or _overlap(layers):
-        raise BadFileError("its layers do not fit its header")
-    return layers
-
-
-def _possible(reader: Reader) -> set[Layer]:
-    bands = range(reader.header.bands)
-    possible = {Layer(kind, None) for kind in masks.MASK} | {Layer(kind, b) for kind in masks.ALPHA for b in bands}
-    if Kind.NODATA in reader.sections:
-        possible |= {Layer("nodata", b) for b in (None, *bands)}
-    if reader.header.dtype == "float32":
-        possible |= {Layer("nan", b) for b in (None, *bands)}
-    return possible | {Layer("far", b) for b in bands}
-
-
-def _overlap(layers: list[Layer]) -> bool:
-    """Whether something is said twice of a band, or anything else of a band that is alpha."""
-    said = [(layer.kind.removesuffix("-only"), layer.band) for layer in layers]
-    alphas = {band for kind, band in said if kind == "alpha"}
-    return len(set(said)) < len(said) or any(
-        kind != "alpha" and (band in alphas or (band is not None and (kind, None) in said)) for kind, band in said
-    )
-
-
-@contextmanager
-def _naming(tile: Tile, what: str) -> Iterator[None]:
-    """Say where in the picture the damage is."""
-    try:
-        yield
-    except BadFileError as error:
-        rows, columns = (f"{s.start} to {s.stop - 1}" for s in (tile.rows, tile.columns))
-        raise BadFileError(f"tile {tile.number} (rows {rows}, columns {columns}), {what}: {error}") from error
 
 
 def _cut(outer: Span, inner: Span) -> slice:

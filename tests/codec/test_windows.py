@@ -125,7 +125,7 @@ def test_nothing_is_decoded_before_read(grid: Path, monkeypatch: pytest.MonkeyPa
 
 
 def rows_of(decoder: Decoder) -> set[int]:
-    return {number // 2 for number, _ in decoder._known}
+    return {number // 2 for number, _ in decoder.entries._known}
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ def of_fdeg(file: Path) -> golden.Content:
     with file.open("rb") as stream:
         reader = Reader(stream)
         h = reader.header
-        decoder = Decoder(reader, load_engine(h.fingerprint, "cpu", "float32"))
+        entries = Decoder(reader, load_engine(h.fingerprint, "cpu", "float32")).entries
         tiles = list(Grid(h.height, h.width, h.tile))
-        latents = [[decoder.latents(tile, plane) for plane in range(h.planes)] for tile in tiles]
-        return golden.Content(latents, [[decoder.layer(tile, k) for k in range(h.layers)] for tile in tiles])
+        latents = [[entries.latents(tile, plane) for plane in range(h.planes)] for tile in tiles]
+        return golden.Content(latents, [[entries.layer(tile, k) for k in range(h.layers)] for tile in tiles])
 
 
 def test_every_file_has_its_digests_and_every_digest_its_file() -> None:

@@ -1,0 +1,104 @@
+"""The entries of a file, tile by tile: latents, layers and residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.codec.contents import Contents
+from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.tile import decode_plane
+from fdeg_codec.codec.tiles import Tile
+from fdeg_codec.codec.workers import Workers, failed, finished
+from fdeg_codec.container.file import Reader
+from fdeg_codec.errors import BadFileError
+from fdeg_codec.raster import masks
+from fdeg_codec.raster.masks import Far, Layer8
+
+Integers = NDArray[np.int32]
+
+
+class Entries:
+    """Reads and decodes entries. Latents are kept while neighbouring tiles may still ask for them."""
+
+    def __init__(self, reader: Reader, contents: Contents, engine: Engine) -> None:
+        self._reader = reader
+        self._header = reader.header
+        self._contents = contents
+        self._engine = engine
+        self._known: dict[tuple[int, int], Future[Integers | None]] = {}
+
+    def latents(self, tile: Tile, plane: int) -> Integers | None:
+        """y of a tile, or None where nothing in it is valid."""
+        self.request(tile, plane, None)
+        return self._known[tile.number, plane].result()
+
+    def request(self, tile: Tile, plane: int, workers: Workers | None) -> None:
+        """Have a tile's latents decoded, by `workers` or at once."""
+        key = tile.number, plane
+        if key not in self._known:
+            try:
+                with naming(tile, f"plane {plane}"):
+                    entry = self._reader.entry(*key)
+                    empty = not entry and self._is_hidden(tile)
+                job = partial(self._decode, tile, plane, None if empty else entry)
+                self._known[key] = workers.submit(job) if workers else finished(job())
+            except BadFileError as error:
+                self._known[key] = failed(error)
+
+    def forget(self, tile: Tile) -> None:
+        """Drop latents that neither `tile` nor the next one sees: those above, and those below that an earlier window left."""
+        reach = self._header.tile_columns + 1
+        for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
+            del self._known[key]
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Forget all latents of a window that was broken off: some were cancelled, some failed."""
+        try:
+            yield
+        except BaseException:
+            self._known.clear()
+            raise
+
+    def layer(self, tile: Tile, k: int) -> Layer8 | Far:
+        """Layer `k` over a tile's core."""
+        with naming(tile, f"layer {k}"):
+            entry, shape = self._reader.entry(tile.number, self._header.planes + k), (tile.rows.size, tile.columns.size)
+            if self._contents.layers[k].kind == "far":
+                return masks.unpack_far(entry, *shape, self._header.dtype)
+            return masks.unpack_layer(entry, *shape)
+
+    def residual(self, tile: Tile, plane: int) -> bytes:
+        """The coded residuals of a plane; none where nothing in a tile is valid."""
+        with naming(tile, f"residual {plane}"):
+            entry = self._reader.entry(tile.number, self._header.planes + self._header.layers + plane)
+            if bool(entry) == self._is_hidden(tile):
+                raise BadFileError("it is empty, or is not, unlike its plane")
+            return entry
+
+    def _decode(self, tile: Tile, plane: int, entry: bytes | None) -> Integers | None:
+        if entry is None:
+            return None
+        with naming(tile, f"plane {plane}"):
+            return decode_plane(self._engine.predictor(self._header.log2_lambda), entry, *tile.latents)
+
+    def _is_hidden(self, tile: Tile) -> bool:
+        """Whether a tile's layers say that nothing in it is valid."""
+        entries = [self._reader.entry(tile.number, self._header.planes + k) for k in range(self._header.layers)]
+        return masks.is_hidden(dict(zip(self._contents.layers, entries, strict=True)), self._contents.order)
+
+
+@contextmanager
+def naming(tile: Tile, what: str) -> Iterator[None]:
+    """Say where in the picture the damage is."""
+    try:
+        yield
+    except BadFileError as error:
+        rows, columns = (f"{s.start} to {s.stop - 1}" for s in (tile.rows, tile.columns))
+        raise BadFileError(f"tile {tile.number} (rows {rows}, columns {columns}), {what}: {error}") from error
