@@ -13,7 +13,12 @@ from fdeg_codec.cli import options
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The report's folder: table, plots, report.html.")
-@click.option("--codecs", type=options.ListType(), help="Of jpeg, jpeg2000, webp, avif, jxl, hevc, vvc, lerc.  [default: all]")
+@click.option(
+    "--codecs",
+    type=options.ListType(),
+    help="Of jpeg, jpeg2000, webp, avif, jxl, hevc, vvc, lerc, and CompressAI's bmshj2018-hyperprior, mbt2018, "
+    "cheng2020-anchor.  [default: all that are here]",
+)
 @click.option("--models", type=options.ListType(), help="See `fdeg models`; NAME@9 at effort 9.  [default: all]")
 @options.metrics
 @options.ndvi

@@ -1,6 +1,6 @@
 """The codecs that a user would otherwise pick, each at the settings its own experts would use.
 
-8-bit RGB goes to Pillow, imagecodecs and ffmpeg; everything else to GDAL and imagecodecs.
+8-bit RGB goes to Pillow, imagecodecs, ffmpeg and CompressAI; everything else to GDAL and imagecodecs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from fdeg_codec.errors import UsageError
-from fdeg_codec.evaluation import payload, video, wide
+from fdeg_codec.evaluation import baselines, payload, video, wide
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import Kind, Picture
 
@@ -34,8 +34,7 @@ def rivals(kind: Kind, names: tuple[str, ...] | None = None) -> tuple[list[Codec
     """All codecs for pictures of this kind, or those named; and those that are not to be had."""
     makers = [jpeg, jpeg2000, webp, avif, jpegxl, video.hevc, video.vvc, wide.jpeg2000, wide.jpegxl, wide.lerc]
     known, missing = [], dict[str, str]()
-    for maker in makers:
-        codec = maker()
+    for codec in (*(maker() for maker in makers), *baselines.baselines()):
         if isinstance(codec, Codec):
             known.append(codec)
         else:
