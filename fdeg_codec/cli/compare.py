@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import click
@@ -21,11 +20,12 @@ def command(a: str, b: str, names: tuple[str, ...] | None, ndvi: tuple[int, int]
     """Measure how far the raster B is from the raster A, its original; either may be an .fdg file."""
     from fdeg_codec.evaluation.compare import compare
     from fdeg_codec.evaluation.metrics import NAMES
+    from fdeg_codec.evaluation.plain import plain
 
     with options.progress("comparing") as progress:
         table = compare(a, b, names=names or NAMES, ndvi=ndvi, progress=progress)
     if as_json:
-        click.echo(json.dumps(_plain(table)))
+        click.echo(json.dumps(plain(table)))
         return
     for number, band in enumerate(table.pop("by_band"), 1):
         table[f"band {number}"] = ", ".join(f"{name} {_text(value)}" for name, value in band.items())
@@ -38,12 +38,3 @@ def command(a: str, b: str, names: tuple[str, ...] | None, ndvi: tuple[int, int]
 
 def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity: the PSNR of what is identical is null there, and its squared error 0."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

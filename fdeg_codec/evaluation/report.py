@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from fdeg_codec.evaluation import markdown, page, plots, sheet, summary
 from fdeg_codec.evaluation.curves import Cube
 from fdeg_codec.evaluation.measure import find_codec
 from fdeg_codec.evaluation.pictures import find, kind_of
+from fdeg_codec.evaluation.plain import plain
 
 SHEET_QUALITY = 1  # the sheet's rate is that of the first codec at its second quality
 SHEET = "sheet.png"
@@ -23,7 +23,7 @@ def write(out: Path, anchor: str, sources: tuple[Path, ...]) -> Path:
     about, pictures, found = summary.load(out)
     table = summary.summarise(about, pictures, found, anchor)
     try:
-        (out / "summary.json").write_text(json.dumps(_plain(table), indent=1) + "\n")
+        (out / "summary.json").write_text(json.dumps(plain(table), indent=1) + "\n")
         _curves(out / "curves.csv", table)
         if "psnr" in table["bd_rate"]:
             (out / "table.md").write_text(markdown.render(table))
@@ -58,12 +58,3 @@ def _curves(path: Path, table: dict[str, Any]) -> None:
         for codec, curve in table["curves"].items():
             for k in range(len(curve["quality"])):
                 writer.writerow([codec, *(repr(curve[name][k]) if name in curve else "" for name in columns)])
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows neither infinity nor what is not a number."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -25,7 +25,7 @@ from fdeg_codec.evaluation.table import Point
 
 Progress = Callable[[int, int], None]
 
-POINTS, ABOUT, CLASSIFIER = "points.csv", "run.json", "classifier.pickle"
+POINTS, ABOUT, CLASSIFIER = "points.csv", "run.json", "classifier.npz"
 QUICK_PICTURES = 10
 QUICK_METRICS = ("psnr", "max_error", "ms_ssim")
 
@@ -198,7 +198,7 @@ def _train(plan: Plan) -> Path:
     path = plan.out / CLASSIFIER
     assert plan.classes
     if not path.exists() or plan.overwrite:
-        scenes.save(scenes.Classifier(find([plan.classes])), path)
+        scenes.save(scenes.train(find([plan.classes])), path)
     return path
 
 

@@ -6,10 +6,10 @@ linear classifier on top: minutes on one core, and fine texture matters to it, w
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from fdeg_codec.errors import FdegError
 from fdeg_codec.evaluation.pictures import Picture
+from fdeg_codec.raster.atomic import replacing
 
 PATCH = 6
 STRIDE = 3
@@ -32,70 +33,85 @@ SIDE = 256
 STRENGTH = 0.01  # of the linear classifier (C)
 SEED = 3
 
+Floats = NDArray[np.float32]
+
 
 def class_of(path: Path) -> str:
     """The word that the file's name begins with: airplane04 is an airplane."""
     return re.match(r"[^\d]*", path.stem).group().rstrip("_-. ")  # type: ignore[union-attr]
 
 
-class Classifier:
-    """Trained once; `right` says for a decoded picture whether its class is still seen."""
+class Classifier(NamedTuple):
+    """Arrays that `train` finds; asked of a decoded picture, it says which class is still seen."""
 
-    def __init__(self, pictures: list[Picture]) -> None:
-        from sklearn.linear_model import LogisticRegression
-
-        names = [class_of(p.path) for p in pictures]
-        if len({*names}) < 2:
-            raise FdegError(f"{pictures[0].path.parent}: names of its pictures tell no classes (airplane04.png is an airplane)")
-        self._learn_words(pictures)
-        features = np.stack([self._features(p.samples) for p in pictures])
-        self._mean, self._spread = features.mean(0), features.std(0) + 1e-6
-        self._linear = LogisticRegression(C=STRENGTH, max_iter=500)
-        self._linear.fit(self._scaled(features), names)
+    centre: Floats  # of patches
+    whiten: Floats
+    words: Floats
+    mean: Floats  # of features
+    spread: Floats
+    weights: Floats  # class by feature
+    offsets: Floats
+    names: NDArray[np.str_]
 
     def __call__(self, samples: NDArray[Any]) -> str:
         """The class of a picture (band, row, column)."""
-        return str(self._linear.predict(self._scaled(self._features(samples)[None]))[0])
+        features = (_features(samples, self.centre, self.whiten, self.words) - self.mean) / self.spread
+        return str(self.names[np.argmax(self.weights @ features + self.offsets)])
 
-    def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (features - self._mean) / self._spread
 
-    def _learn_words(self, pictures: list[Picture]) -> None:
-        """Whiten patches drawn from the pictures, and find the centres of their clusters."""
-        from sklearn.cluster import MiniBatchKMeans
+def train(pictures: list[Picture]) -> Classifier:
+    """A classifier of pictures by the words that their names begin with."""
+    from sklearn.linear_model import LogisticRegression
 
-        rng = np.random.default_rng(SEED)
-        drawn = []
-        for picture in pictures:
-            patches = _patches(_resized(picture.samples))[0]
-            drawn.append(patches[torch.from_numpy(rng.choice(len(patches), PATCHES_PER_PICTURE))])
-        flat = _normal(torch.cat(drawn))
-        self._centre = flat.mean(0)
-        covariance = torch.cov((flat - self._centre).T)
-        values, vectors = torch.linalg.eigh(covariance)
-        self._whiten = vectors @ torch.diag((values + WHITENING).rsqrt()) @ vectors.T
-        white = ((flat - self._centre) @ self._whiten).numpy()
-        found = MiniBatchKMeans(WORDS, random_state=SEED, n_init=1, batch_size=4096, max_iter=30).fit(white)
-        self._words = torch.from_numpy(found.cluster_centers_.astype(np.float32))
+    names = [class_of(p.path) for p in pictures]
+    if len({*names}) < 2:
+        raise FdegError(f"{pictures[0].path.parent}: names of its pictures tell no classes (airplane04.png is an airplane)")
+    vocabulary = _learn_words(pictures)
+    features = np.stack([_features(p.samples, *vocabulary) for p in pictures])
+    mean, spread = features.mean(0), features.std(0) + np.float32(1e-6)
+    linear = LogisticRegression(C=STRENGTH, max_iter=500).fit((features - mean) / spread, names)
+    weights, offsets = linear.coef_, linear.intercept_
+    if len(linear.classes_) == 2:  # told apart by one sum
+        weights, offsets = np.concatenate([-weights, weights]), np.concatenate([-offsets, offsets])
+    return Classifier(*vocabulary, mean, spread, weights, offsets, np.array(linear.classes_, np.str_))
 
-    @torch.inference_mode()
-    def _features(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Which words the picture has, at three sizes of it, and its colours."""
-        x = _resized(samples)
-        seen = [self._words_in(x if size == 1 else F.avg_pool2d(x, size)) for size in SIZES]
-        return torch.cat([*seen, _colours(x[0].flatten(1))]).numpy()
 
-    def _words_in(self, x: Tensor) -> Tensor:
-        """How near the patches come to each word ('triangle' of the paper), over the picture, and how unevenly."""
-        patches, height, width = _patches(x)
-        white = (_normal(patches) - self._centre) @ self._whiten
-        distance = torch.cdist(white, self._words)
-        activity = (distance.mean(1, keepdim=True) - distance).clamp_min(0).reshape(height, width, WORDS)
-        top, left = height // 2, width // 2
-        quarters = torch.stack(
-            [q.mean((0, 1)) for rows in (activity[:top], activity[top:]) for q in (rows[:, :left], rows[:, left:])]
-        )
-        return torch.cat([quarters.mean(0), quarters.std(0), activity.std((0, 1))])
+def _learn_words(pictures: list[Picture]) -> tuple[Floats, Floats, Floats]:
+    """Whiten patches drawn from the pictures, and find the centres of their clusters."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    rng = np.random.default_rng(SEED)
+    drawn = []
+    for picture in pictures:
+        patches = _patches(_resized(picture.samples))[0]
+        drawn.append(patches[torch.from_numpy(rng.choice(len(patches), PATCHES_PER_PICTURE))])
+    flat = _normal(torch.cat(drawn))
+    centre = flat.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov((flat - centre).T))
+    whiten = vectors @ torch.diag((values + WHITENING).rsqrt()) @ vectors.T
+    white = ((flat - centre) @ whiten).numpy()
+    found = MiniBatchKMeans(WORDS, random_state=SEED, n_init=1, batch_size=4096, max_iter=30).fit(white)
+    return centre.numpy(), whiten.numpy(), found.cluster_centers_.astype(np.float32)
+
+
+@torch.inference_mode()
+def _features(samples: NDArray[Any], *vocabulary: Floats) -> Floats:
+    """Which words the picture has, at three sizes of it, and its colours."""
+    x, known = _resized(samples), [torch.from_numpy(part) for part in vocabulary]
+    seen = [_words_in(x if size == 1 else F.avg_pool2d(x, size), *known) for size in SIZES]
+    return torch.cat([*seen, _colours(x[0].flatten(1))]).numpy()
+
+
+def _words_in(x: Tensor, centre: Tensor, whiten: Tensor, words: Tensor) -> Tensor:
+    """How near the patches come to each word ('triangle' of the paper), over the picture, and how unevenly."""
+    patches, height, width = _patches(x)
+    distance = torch.cdist((_normal(patches) - centre) @ whiten, words)
+    activity = (distance.mean(1, keepdim=True) - distance).clamp_min(0).reshape(height, width, WORDS)
+    top, left = height // 2, width // 2
+    quarters = torch.stack(
+        [q.mean((0, 1)) for rows in (activity[:top], activity[top:]) for q in (rows[:, :left], rows[:, left:])]
+    )
+    return torch.cat([quarters.mean(0), quarters.std(0), activity.std((0, 1))])
 
 
 def _resized(samples: NDArray[Any]) -> Tensor:
@@ -123,13 +139,14 @@ def _colours(pixels: Tensor) -> Tensor:
 
 def save(classifier: Classifier, path: Path) -> None:
     """For the processes of a run, and for going on with one."""
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(pickle.dumps(classifier))
-    draft.replace(path)
+    with replacing(path, overwrite=True) as draft, draft.open("wb") as stream:
+        np.savez(stream, **classifier._asdict())
 
 
 def load(path: Path) -> Classifier:
-    """What `save` wrote, in a folder of one's own."""
-    found = pickle.loads(path.read_bytes())
-    assert isinstance(found, Classifier)
-    return found
+    """What `save` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Classifier(**arrays)
+    except (OSError, TypeError, ValueError, BadZipFile) as error:
+        raise FdegError(f"{path}: cannot be read as a classifier ({error}); --overwrite makes it anew") from error

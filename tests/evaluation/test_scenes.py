@@ -45,7 +45,7 @@ def test_classes_are_learnt_and_lost_with_their_texture(tmp_path: Path) -> None:
     right = {q: np.mean([p.values["scene_right"] for p in points if p.quality == q]) for q in (80, 7)}
     assert right[7] == 1
     assert right[80] < 1
-    assert (tmp_path / "out" / "classifier.pickle").exists()
+    assert (tmp_path / "out" / "classifier.npz").exists()
 
 
 def test_names_tell_classes(tmp_path: Path) -> None:
@@ -58,4 +58,4 @@ def test_names_tell_classes(tmp_path: Path) -> None:
     for name in ("across0.png", "grain0.png"):
         (tmp_path / "train" / name).unlink()
     with pytest.raises(FdegError, match="tell no classes"):
-        scenes.Classifier(find([tmp_path / "train"]))
+        scenes.train(find([tmp_path / "train"]))
