@@ -24,15 +24,14 @@ def round_guarded(values: Floats, epsilon: float = EPSILON) -> tuple[Integers, P
     flat, out = values.ravel(), integers.ravel()
     exceptions = [np.empty(0, np.intp)]
     for start in range(0, values.size, CHUNK):
-        piece = flat[start : start + CHUNK]
-        floors = np.floor(piece)
-        above = piece - floors
-        above -= 0.5
-        out[start : start + CHUNK] = floors
-        out[start : start + CHUNK] += above >= 0
-        np.abs(above, out=above)
-        if above.min() < epsilon:
-            exceptions.append(start + np.flatnonzero(above < epsilon))
+        rest = flat[start : start + CHUNK] + 0.5
+        nearest = np.floor(rest)
+        out[start : start + CHUNK] = nearest
+        rest -= nearest
+        rest -= 0.5
+        np.abs(rest, out=rest)  # 0.5 on a boundary
+        if rest.max() > 0.5 - epsilon:
+            exceptions.append(start + np.flatnonzero(rest > 0.5 - epsilon))
     positions = np.concatenate(exceptions)
     return integers, positions, out[positions] - np.floor(flat[positions]).astype(np.int32)
 
@@ -45,6 +44,9 @@ def are_exceptions(values: Floats, positions: Positions, epsilon: float = EPSILO
 
 def round_as_told(values: Floats, exceptions: Positions, ups: Integers) -> Integers:
     """The integers nearest to `values`, but for the exceptions what the encoder found."""
-    integers = np.floor(values + 0.5).astype(np.int32)
-    integers.ravel()[exceptions] = np.floor(values.ravel()[exceptions]).astype(np.int32) + ups
+    integers = np.empty(values.shape, np.int32)
+    flat, out = values.ravel(), integers.ravel()
+    for start in range(0, values.size, CHUNK):
+        out[start : start + CHUNK] = np.floor(flat[start : start + CHUNK] + 0.5)
+    out[exceptions] = np.floor(flat[exceptions]).astype(np.int32) + ups
     return integers
