@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,6 +60,11 @@ class Picture:
     @property
     def kind(self) -> Kind:
         return Kind(len(self.samples), str(self.samples.dtype))
+
+    def psnr(self, samples: NDArray[Any]) -> float:
+        """Of what a codec made of it: all bands together, what is valid."""
+        mse = float(np.mean((samples.astype(np.float64) - self.samples)[self.valid] ** 2))
+        return 10 * math.log10(self.peak**2 / mse) if mse else math.inf
 
     def ndvi(self, asked: tuple[int, int] | None) -> tuple[int, int] | None:
         return find_ndvi(_content(self.path)[4], asked)

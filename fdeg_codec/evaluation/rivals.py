@@ -116,7 +116,9 @@ def jpegxl() -> Codec | Missing:
 
     def encode(picture: Picture, target: Path, quality: float) -> None:
         pixels = interleaved(picture.samples)
-        target.write_bytes(imagecodecs.jpegxl_encode(pixels, distance=quality, effort=JXL_EFFORT, numthreads=1))
+        lossless = quality == 0
+        data = imagecodecs.jpegxl_encode(pixels, distance=quality, lossless=lossless, effort=JXL_EFFORT, numthreads=1)
+        target.write_bytes(data)
 
     def decode(path: Path) -> NDArray[Any]:
         return np.asarray(imagecodecs.jpegxl_decode(path.read_bytes(), numthreads=1)).transpose(2, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,6 +109,5 @@ def _shown(picture: Picture, samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _psnr(picture: Picture, samples: NDArray[Any]) -> str:
-    error = (samples.astype(np.float64) - picture.samples)[picture.valid]
-    mse = float(np.mean(error**2))
-    return f"{10 * np.log10(picture.peak**2 / mse):.2f} dB" if mse else "no error"
+    found = picture.psnr(samples)
+    return f"{found:.2f} dB" if math.isfinite(found) else "no error"

@@ -70,6 +70,16 @@ def test_a_rival_of_16_bits(name: str, wide: Picture, tmp_path: Path) -> None:
     coded(named(WIDE, name), wide, tmp_path)
 
 
+def test_jpeg_xl_of_a_single_band_and_without_loss(picture: Picture, tmp_path: Path) -> None:
+    write(tmp_path / "p.tif", samples(1, "uint16", 70, 90))
+    pan = Picture(tmp_path / "p.tif", "p.tif")
+    for one, kind in ((pan, Kind(1, "uint16")), (picture, RGB)):
+        codec = named(kind, "jxl")
+        coded(codec, one, tmp_path)
+        codec.encode(one, tmp_path / "lossless", 0)
+        assert error(one, codec.decode(tmp_path / "lossless")) == 0
+
+
 def test_lerc_keeps_its_bound(wide: Picture, tmp_path: Path) -> None:
     codec = named(WIDE, "lerc")
     codec.encode(wide, tmp_path / "x.tif", 96)
