@@ -13,6 +13,7 @@ from fdeg_codec import api
 from fdeg_codec.batches.plan import Job
 from fdeg_codec.batches.record import Stamp, stamp
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.workers import one_thread_each
 from fdeg_codec.container.header import SIZE, unpack
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.weights import DEFAULT_MODEL
@@ -78,12 +79,12 @@ class Task:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FdegError(f"{error.filename}: {error.strerror}") from error
-        if self.decode:
-            details = self._decode(source, target, progress)
-        else:
-            report = api.encode(source, target, overwrite=True, progress=progress, **self.words)
-            details = {k: v for k, v in report.as_dict().items() if k not in ("source", "target")}
-        return Result(before, details)
+        with one_thread_each():
+            return Result(before, (self._decode if self.decode else self._encode)(source, target, progress))
+
+    def _encode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
+        report = api.encode(source, target, overwrite=True, progress=progress, **self.words)
+        return {k: v for k, v in report.as_dict().items() if k not in ("source", "target")}
 
     def _decode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
         api.decode(source, target, overwrite=True, progress=progress, **self.words)

@@ -1,6 +1,7 @@
 """Tiles side by side: one thread each, since many small layers gain little from sharing one tile among threads.
 
-A picture of a single tile, and a GPU, are served by the caller's own thread with all of torch's threads.
+A picture of a single tile, and a GPU, are served by the caller's own thread with all of torch's threads. How many these are
+shows in the last digits of float32: whoever wants the same files from any number of them asks for `one_thread_each`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import local
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -17,6 +20,18 @@ NAME = "fdeg-tile"  # of the threads: cli/main.py does not wait for them when it
 MAX_WORKERS = 8  # each holds a tile's activations, some 150 MB at 512 pixels
 
 T = TypeVar("T")
+
+_asked = local()
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """What this thread does meanwhile is computed with one thread per tile, even if there is but one tile."""
+    _asked.one = True
+    try:
+        yield
+    finally:
+        _asked.one = False
 
 
 class Workers:
@@ -29,12 +44,14 @@ class Workers:
         self.ahead = 2 * count if count > 1 else 0
 
     def __enter__(self) -> Workers:
+        if getattr(_asked, "one", False):
+            torch.set_num_threads(1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool:  # an interrupt does not wait for the tiles under way
             self._pool.shutdown(wait=kind is None or issubclass(kind, Exception), cancel_futures=True)
-            torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._threads)
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
         """The job's result, computed at once where there is no pool."""

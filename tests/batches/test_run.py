@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 import fdeg_codec
 from fdeg_codec import api
@@ -108,6 +109,25 @@ def test_whatever_goes_wrong_with_a_scene_is_one_line(
     (message,) = (o.error for o in told if o.error)
     assert message
     assert "\n" not in message
+
+
+def test_the_same_files_from_any_number_of_threads(tmp_path: Path) -> None:
+    """With trained weights and float32, whose last digit tells how many threads torch has; where it does is chance."""
+    (tmp_path / "in").mkdir()
+    for k, side in enumerate((60, 80, 100)):
+        write(tmp_path / "in" / f"{k}.tif", samples(1, "float32", side, side + 16))
+    made, threads = [], torch.get_num_threads()
+    try:
+        for count, jobs in ((2, 1), (1, 1), (2, 2)):
+            torch.set_num_threads(count)
+            folders = [tmp_path / f"{kind}-{count}-{jobs}" for kind in ("coded", "decoded")]
+            fdeg_codec.batch(tmp_path / "in", folders[0], jobs=jobs)
+            fdeg_codec.batch(folders[0], folders[1], decode=True, jobs=jobs)
+            made.append([files(folder) for folder in folders])
+    finally:
+        torch.set_num_threads(threads)
+    assert made[0] == made[1] == made[2]
+    assert len(made[0][1]) == 3
 
 
 class TestResume:
