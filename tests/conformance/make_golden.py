@@ -83,7 +83,7 @@ def holes(data: np.ndarray, value: float, apart: bool = False) -> np.ndarray:
 def encoded(data: np.ndarray, setup: Setup | None = None, mask: np.ndarray | None = None, **options: Any) -> bytes:
     """The picture in a GeoTIFF, encoded; options of encode are told from those of the raster by their names."""
     ours = {"quality": 3, "tile": 64, "model": "checkerboard"}
-    ours |= {name: options.pop(name) for name in ("quality", "lambda_", "tile", "model") if name in options}
+    ours |= {name: options.pop(name) for name in ("quality", "lambda_", "tile", "model", "max_error") if name in options}
     if "lambda_" in ours:
         del ours["quality"]
     shape = {"count": len(data), "height": data.shape[1], "width": data.shape[2], "dtype": data.dtype}
@@ -115,6 +115,9 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "many-tiles", encoded(picture(3, height=70, width=130))
     for dtype in CODES:
         yield f"nodata-{dtype}", encoded(holes(picture(3, dtype), 7), nodata=7)
+    wild = picture(3, "float32")
+    wild[0, 4:7, 5:9], wild[1, 12], wild[2, 3, :4], wild[0, 15, 2] = np.nan, np.nan, np.inf, -1e30
+    yield "nan-and-far", encoded(wild)
     yield "nodata-of-each-band", encoded(holes(picture(3, "uint16"), 65535, apart=True), nodata=65535)
     yield "nodata-in-a-whole-tile", encoded(np.where(np.arange(80) > 60, 0, np.maximum(picture(3, width=80), 1)), nodata=0)
     mask = np.zeros((20, 80), np.uint8)
@@ -126,6 +129,11 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "alpha-uint16", encoded(sheer, lambda d: setattr(d, "colorinterp", [ColorInterp.gray, ColorInterp.alpha]))
     yield "alpha-and-mask", encoded(picture(4), mask=mask[:, :24], photometric="rgb", alpha="yes")
     backwards = [ColorInterp.undefined, ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    for dtype, error in (("uint8", 3), ("uint16", 90), ("int16", 90), ("float32", 0.03)):
+        yield f"bounded-{dtype}", encoded(holes(picture(4, dtype), 7), nodata=7, max_error=error)
+        yield f"lossless-{dtype}", encoded(picture(4, dtype), max_error=0)
+    yield "lossless-nan-and-far", encoded(wild, max_error=0)
+    yield "bounded-tiles-and-mask", encoded(picture(3, width=80), mask=np.where(np.arange(80) < 64, mask, 0), max_error=2)
     yield "order", encoded(picture(4), lambda d: setattr(d, "colorinterp", backwards))
     grid = Affine(0.5, 0.01, 399960.25, -0.02, -0.5, 5700000.75)
     yield "crs-and-transform", encoded(picture(1), crs="EPSG:32633", transform=grid)
@@ -257,6 +265,11 @@ def faulty() -> Iterator[tuple[str, bytes, str]]:
     yield "plane-empty", Parts(plain).with_plane(b""), "tile 0"
     body = Parts(plain).bodies[0]
     yield "latents-of-another-machine", Parts(plain).with_plane(bytes(4) + body[4:]), "computes differently"
+    bounded = Parts(encoded(picture(1), max_error=0))
+    bounded.bodies[1] = b""
+    yield "residual-empty", bounded.file(), "residual 0"
+    del bounded.sections[Kind.BOUND]
+    yield "bound-missing", bounded.file(), "bounds do not fit"
     yield "words-too-many", Parts(plain).with_plane(body + bytes(12)), "computes differently"
 
 

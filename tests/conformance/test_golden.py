@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 import fdeg_codec
+from fdeg_codec.codec import exact
 from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.tiles import Grid
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import FdegError
+from fdeg_codec.raster.masks import Far, Layer8
 from fdeg_codec.weights import SEARCH_VARIABLE
-from tests.conformance import golden
+from tests.conformance import golden, reader
 
 TABLE = json.loads(golden.TABLE.read_text())
 FILES = [name for name in TABLE if not name.startswith("faulty/")]
+BOUNDED = [name for name in FILES if "bounded" in name or "lossless" in name]
 FAULTY = [name for name in TABLE if name.startswith("faulty/")]
 
 
@@ -39,12 +42,21 @@ def path(name: str) -> Path:
 
 def of_fdeg(file: Path) -> golden.Content:
     with file.open("rb") as stream:
-        reader = Reader(stream)
-        h = reader.header
-        entries = Decoder(reader, load_engine(h.fingerprint, "cpu", "float32")).entries
+        read = Reader(stream)
+        h = read.header
+        entries = Decoder(read, load_engine(h.fingerprint, "cpu", "float32")).entries
         tiles = list(Grid(h.height, h.width, h.tile))
         latents = [[entries.latents(tile, plane) for plane in range(h.planes)] for tile in tiles]
-        return golden.Content(latents, [[entries.layer(tile, k) for k in range(h.layers)] for tile in tiles])
+        return golden.Content(latents, [[shown(entries.layer(tile, k)) for k in range(h.layers)] for tile in tiles])
+
+
+def shown(layer: Layer8 | Far) -> np.ndarray:
+    """A layer as a picture, that of "far" nan where no sample is given."""
+    if not isinstance(layer, Far):
+        return layer
+    out = np.full(layer.flags.shape, np.nan)
+    out[layer.flags] = layer.samples
+    return out
 
 
 def test_every_file_has_its_digests_and_every_digest_its_file() -> None:
@@ -62,6 +74,26 @@ def test_fdeg_decodes_what_is_on_record(models: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_second_decoder_decodes_what_is_on_record(models: Path, name: str) -> None:
     assert golden.digests(golden.independent(path(name), models)) == TABLE[name]
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_the_second_decoder_finds_every_sample_of_bounded_files(models: Path, name: str) -> None:
+    """Only the pictures of real numbers come from fdeg."""
+    file = reader.read(path(name))
+    with path(name).open("rb") as stream:
+        read = Reader(stream)
+        h = read.header
+        engine = load_engine(h.fingerprint, "cpu", "float32")
+        decoder, tiles = Decoder(read, engine), list(Grid(h.height, h.width, h.tile))
+
+        def picture(number: int, plane: int, bands: int) -> np.ndarray:
+            tile = tiles[number]
+            y = decoder.latents(tile, plane)
+            return exact.picture(engine, y, h.log2_lambda, (bands, tile.rows.size, tile.columns.size))
+
+        found = golden.bounded(file, picture)
+    assert found == [[entry.latents_crc for entry in entries if entry] for entries in file.residuals]
+    assert any(found)
 
 
 @pytest.mark.parametrize("name", FAULTY)
