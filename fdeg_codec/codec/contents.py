@@ -53,19 +53,23 @@ def _layers(reader: Reader) -> list[Layer]:
     except (TypeError, ValueError) as error:
         raise BadFileError("its layers cannot be read") from error
     plain = all(isinstance(y.kind, str) and type(y.band) in (int, type(None)) for y in layers)
-    if not plain or len(layers) != reader.header.layers or not _possible(reader).issuperset(layers) or _overlap(layers):
+    fitting = plain and all(_possible(layer, reader) for layer in layers)
+    if not fitting or len(layers) != reader.header.layers or _overlap(layers):
         raise BadFileError("its layers do not fit its header")
     return layers
 
 
-def _possible(reader: Reader) -> set[Layer]:
-    bands = range(reader.header.bands)
-    possible = {Layer(kind, None) for kind in masks.MASK} | {Layer(kind, b) for kind in masks.ALPHA for b in bands}
-    if Kind.NODATA in reader.sections:
-        possible |= {Layer("nodata", b) for b in (None, *bands)}
-    if reader.header.dtype == "float32":
-        possible |= {Layer("nan", b) for b in (None, *bands)}
-    return possible | {Layer("far", b) for b in bands}
+def _possible(layer: Layer, reader: Reader) -> bool:
+    """Whether a file may have such a layer."""
+    whole, single = layer.band is None, layer.band in range(reader.header.bands)
+    match layer.kind:
+        case "nodata":
+            return (whole or single) and Kind.NODATA in reader.sections
+        case "nan":
+            return (whole or single) and reader.header.dtype == "float32"
+        case "far":
+            return single
+    return (whole and layer.kind in masks.MASK) or (single and layer.kind in masks.ALPHA)
 
 
 def _overlap(layers: list[Layer]) -> bool:

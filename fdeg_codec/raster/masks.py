@@ -186,7 +186,7 @@ def is_hidden(entries: dict[Layer, bytes], coded: list[int]) -> bool:
     empty = {layer for layer, entry in entries.items() if entry == EMPTY}
     if any(layer.kind in ("mask", "alpha") for layer in empty):
         return True
-    return any(Layer(kind, None) in empty or empty.issuperset({Layer(kind, b) for b in coded}) for kind in MISSING)
+    return any(Layer(kind, None) in empty or all(Layer(kind, b) in empty for b in coded) for kind in MISSING)
 
 
 def _passed(found: dict[Layer, Layer8 | Far], kind: LayerKind, band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
