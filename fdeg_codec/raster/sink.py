@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -108,9 +111,15 @@ class Sink:
                 if self._driver != "GTiff":
                     self._convert()
         except GDAL_ERRORS as problem:
+            if self._is_full():
+                raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}; {self._driver}: {problem}") from problem
             raise RasterioIOError(f"{self._driver} cannot hold this raster: {problem}") from problem
         finally:
             self._env.__exit__()
+
+    def _is_full(self) -> bool:
+        """Whether the disk has no room for what a driver might make of the GeoTIFF, which it does not say itself."""
+        return shutil.disk_usage(self._path.parent).free < 2 * self._tiff.stat().st_size
 
     def _convert(self) -> None:
         """The GeoTIFF into the format that was asked for; then it is read again, as a driver may hide a full disk."""

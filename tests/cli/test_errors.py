@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,41 @@ def test_a_full_disk(fdeg: Run, raster: Path, file: Path, bytes_left: int) -> No
             outcome = fdeg(*arguments)
         assert outcome.is_one_line(1, str(arguments[2]), "cannot be written"), outcome
     assert set(raster.parent.iterdir()) == before
+
+
+def test_a_disk_that_is_really_full(fdeg: Run, raster: Path, file: Path, small_disk: Path) -> None:
+    fill(small_disk)
+    for command, source, name in (("encode", raster, "x.fdg"), ("decode", file, "x.tif"), ("decode", file, "x.png")):
+        options = ["--model", "tiny"] if command == "encode" else []
+        outcome = fdeg(command, source, small_disk / name, *options)
+        assert outcome.is_one_line(1, str(small_disk / name), "No space left on device"), outcome
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_batch_onto_a_full_disk_goes_on_when_there_is_room(fdeg: Run, raster: Path, small_disk: Path) -> None:
+    scenes, out = raster.parent / "scenes", small_disk / "out"
+    scenes.mkdir()
+    for name in "ab":
+        shutil.copy(raster, scenes / f"{name}.tif")
+    out.mkdir()
+    fill(small_disk)
+    batch = ["batch", scenes, out, "--model", "tiny", "--tile", 64, "--jobs", 1]
+    outcome = fdeg(*batch)
+    assert outcome.code == 1
+    assert all(line.startswith("fdeg: ") for line in outcome.err.splitlines())
+    assert "No space left on device" in outcome.err
+    assert list(out.rglob("*.fdg")) == []
+    (small_disk / "filler").unlink()
+    assert fdeg(*batch, "--resume").code == 0
+    assert fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny", "--tile", 64).code == 0
+    assert {path.read_bytes() for path in out.rglob("*.fdg")} == {raster.with_name("x.fdg").read_bytes()}
+
+
+def fill(folder: Path) -> None:
+    """Take all room that there is."""
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
 
 
 @pytest.mark.parametrize(("command", "owner", "method"), [("encode", Writer, "add"), ("decode", Sink, "write")])

@@ -15,6 +15,8 @@ import rasterio
 import fdeg_codec
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.raster import sink
+from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.metadata import Metadata
 from tests.raster.rasters import Samples, coloured, samples, trip, write
 
 RGB, RGBA, RGBN = ("red", "green", "blue"), ("red", "green", "blue", "alpha"), ("red", "green", "blue", "nir")
@@ -131,6 +133,20 @@ def test_a_full_disk_is_noticed(folder: Path, ending: str, bytes_left: int) -> N
         fdeg_codec.decode(folder / "x.fdg", folder / "there.tif", overwrite=True)
     assert names(folder) == {"a.tif", "x.fdg", "there.tif"}
     assert (folder / "there.tif").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(("ending", "cog"), [(".png", False), (".jp2", False), (".webp", False), (".tif", True)])
+def test_a_disk_that_is_full_after_the_draft_is_noticed(small_disk: Path, ending: str, cog: bool) -> None:
+    """There is room for a GeoTIFF, and not for what is made of it; drivers do not say why they fail."""
+    data = np.random.default_rng(0).integers(0, 256, (3, 256, 256), np.uint8)
+    target, described = small_disk / f"x{ending}", Metadata(colours=["red", "green", "blue"])
+    with (
+        pytest.raises(FdegError, match=r"cannot be written \(No space left on device; "),
+        replacing(target, False) as draft,
+        sink.Sink(draft, sink.driver_of(target, cog), data.shape, "uint8", None, described) as raster,
+    ):
+        raster.write(data, 0, 0, None)
+    assert names(small_disk) == set()
 
 
 def test_a_full_disk_is_noticed_when_encoding(folder: Path) -> None:
