@@ -95,6 +95,18 @@ def test_decibels(folder: Path, tmp_path: Path, name: str, writings: list[None])
     assert psnr <= decibels(folder / name, tmp_path / "a.fdg") <= psnr + 0.1
 
 
+def test_an_effort_keeps_to_its_target(tmp_path: Path) -> None:
+    """What the effort gains in bytes, or in decibels, is not known from the sample; with trained weights."""
+    source, file = write(tmp_path / "a.tif", samples(1, "uint16", 128, 128)), tmp_path / "a.fdg"
+    found = fdeg_codec.encode(source, file, tile=64, lambda_=700)
+    psnr = decibels(source, file)
+    report = fdeg_codec.encode(source, file, tile=64, effort=3, size=found.bytes, overwrite=True)
+    assert report.met
+    assert 0.99 * found.bytes <= file.stat().st_size <= found.bytes
+    assert fdeg_codec.encode(source, file, tile=64, effort=3, psnr=psnr, overwrite=True).met
+    assert psnr <= decibels(source, file) <= psnr + 0.1
+
+
 def decibels(original: Path, coded: Path) -> float:
     """Of all samples that count, by a judge of its own."""
     with rasterio.open(original) as before, fdeg_codec.open(coded) as after:
