@@ -1,9 +1,9 @@
 """Smaller pictures: every pixel stands for a square of `scale` x `scale`, of which the picture's edge may cut off a part.
 
 Half the size is the mean of what the network makes: all of its layers but the last work at that size or below, and take nine
-tenths of the time, so that there is nothing to be saved. From a quarter on it is the linear path alone, averaged within its kernels:
-that needs no other tile and a hundredth of the synthesis, so that only the latents' decoding is left (a quarter of all the
-work). It stays within 42 to 47 dB of the means of the whole picture, which at half the size would be 40 to 45.
+tenths of the time, so nothing could be saved. From a quarter on it is the linear path alone, averaged within its kernels: that
+needs no other tile and a hundredth of the synthesis, so that only the latents' decoding is left (a quarter of all the work).
+It stays within 42 to 47 dB of the means of the whole picture, which at half the size would be 40 to 45.
 """
 
 from __future__ import annotations
