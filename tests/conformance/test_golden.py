@@ -84,15 +84,15 @@ def test_the_second_decoder_finds_every_sample_of_bounded_files(models: Path, na
         read = Reader(stream)
         h = read.header
         engine = load_engine(h.fingerprint, "cpu", "float32")
-        decoder, tiles = Decoder(read, engine), list(Grid(h.height, h.width, h.tile))
+        entries, tiles = Decoder(read, engine).entries, list(Grid(h.height, h.width, h.tile))
 
         def picture(number: int, plane: int, bands: int) -> np.ndarray:
             tile = tiles[number]
-            y = decoder.latents(tile, plane)
+            y = entries.latents(tile, plane)
             return exact.picture(engine, y, h.log2_lambda, (bands, tile.rows.size, tile.columns.size))
 
         found = golden.bounded(file, picture)
-    assert found == [[entry.latents_crc for entry in entries if entry] for entries in file.residuals]
+    assert found == [[one.latents_crc for one in tile if one] for tile in file.residuals]
     assert any(found)
 
 

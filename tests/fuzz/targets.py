@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fdeg_codec.codec import decode
+from fdeg_codec.codec import decode, entries
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.tile import decode_plane
 from fdeg_codec.codec.tiles import Span
@@ -55,7 +55,7 @@ class Silent:
 def container(data: bytes) -> None:
     """All of a file but network and entropy decoder, the other target's; then once more what can be salvaged of it."""
     for kind, damage in ((Reader, None), (Salvager, Damage())):
-        with suppress(FdegError), mock.patch.object(decode, "decode_plane", black):
+        with suppress(FdegError), mock.patch.object(entries, "decode_plane", black):
             reader = kind(io.BytesIO(data))
             json.dumps(_table(reader))
             decoder = decode.Decoder(reader, Silent(), damage)  # type: ignore[arg-type]
