@@ -19,12 +19,10 @@ NAME = "bmshj2018-hyperprior"
 
 
 @pytest.fixture
-def hub(tmp_path: Path):
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of downloaded weights."""
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(tmp_path / "hub")
-    yield tmp_path / "hub" / "checkpoints"
-    torch.hub.set_dir(before)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path / "hub" / "checkpoints"
 
 
 def test_what_is_not_here_is_left_out_with_its_reason(hub: Path) -> None:
