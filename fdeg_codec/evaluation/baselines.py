@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from fdeg_codec.evaluation.codec import Codec, listed
-from fdeg_codec.evaluation.pictures import Kind, Picture
+from fdeg_codec.evaluation.pictures import RGB, Picture
 
 NAMES = ("bmshj2018-hyperprior", "mbt2018", "cheng2020-anchor")
 STRIDE = 64
 HEAD, LENGTH = struct.Struct("<HHB"), struct.Struct("<I")  # rows, columns, quality; before each string
-
-RGB = Kind(3, "uint8")
 
 
 def baselines() -> list[Codec | dict[str, str]]:
@@ -55,8 +53,8 @@ def _codec(name: str) -> Codec | dict[str, str]:
         partial(_decode, name),
         _payload,
         RGB.__eq__,
-        True,
-        True,
+        whole=True,
+        slow=True,
     )
 
 

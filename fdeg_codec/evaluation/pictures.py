@@ -30,6 +30,9 @@ class Kind(NamedTuple):
         return f"{self.bands} band{'s' * (self.bands > 1)} of {self.dtype}"
 
 
+RGB = Kind(3, "uint8")
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture in a file. Its samples are (band, row, column), without alpha."""

@@ -18,9 +18,8 @@ from PIL import Image, features
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import baselines, payload, video, wide
 from fdeg_codec.evaluation.codec import Codec, listed
-from fdeg_codec.evaluation.pictures import Kind, Picture
+from fdeg_codec.evaluation.pictures import RGB, Kind, Picture
 
-RGB = Kind(3, "uint8")
 JXL_EFFORT = 7
 
 Missing = dict[str, str]  # what cannot be had here, and why

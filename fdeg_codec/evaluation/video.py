@@ -19,9 +19,8 @@ from PIL import Image
 from fdeg_codec.errors import FdegError
 from fdeg_codec.evaluation import payload
 from fdeg_codec.evaluation.codec import Codec, listed
-from fdeg_codec.evaluation.pictures import Kind, Picture
+from fdeg_codec.evaluation.pictures import RGB, Picture
 
-RGB = Kind(3, "uint8")
 SCALING = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+bicubic"
 QPS = (44.0, 39.0, 35.0, 31.0, 27.0, 22.0)
 
