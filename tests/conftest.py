@@ -34,7 +34,7 @@ torch.set_num_threads(1)  # beside pytest's own processes more would only wait f
 def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     """A network that takes milliseconds and still uses every block."""
     torch.manual_seed(seed)
-    net = FDEGCNet(Architecture((8, 8, 16), 16, 8, 24, 1, context))
+    net = FDEGCNet(Architecture((8, 8, 16), 16, 8, 24, 1, context, slices=(4, 12)))
     config = Config("tiny", net.architecture, (Stage(1, 64, 2),))
     picture = landscape(512, 512, seed=seed).transpose(1, 2, 0).copy()
     initialise(net, config, Crops([picture], 1.0, seed))
@@ -42,6 +42,8 @@ def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     torch.nn.init.normal_(net.analysis[-2].weight, std=0.05)
     torch.nn.init.normal_(net.synthesis[-1].weight, std=0.003)
     torch.nn.init.normal_(net.entropy.head.weight, std=0.05)
+    for p in net.entropy.from_slices.parameters():
+        torch.nn.init.normal_(p, std=0.05)
     for part in (net.hyper_analysis[-1], net.entropy.hyper_synthesis[0]):
         torch.nn.init.normal_(part.mix_in, std=0.1)
     return net

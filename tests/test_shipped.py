@@ -17,8 +17,8 @@ from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import fixed_point
 from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.rounding import nearest
-from fdeg_codec.networks.entropy_model import Mixture
-from fdeg_codec.networks.rate import LIKELIHOOD_FLOOR, cells, mixture_mass
+from fdeg_codec.networks.entropy_model import cells
+from fdeg_codec.networks.rate import LIKELIHOOD_FLOOR, mixture_mass
 from fdeg_codec.training.loss import prior_mass
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -70,13 +70,8 @@ def cross_entropy(engine, z: np.ndarray, y: np.ndarray, log2_lambda: int) -> flo
     """Bits of z and y under the float model as training computes them, without tables, grids or windows."""
     model, level = engine.net.entropy, engine.level(log2_lambda)
     z_hat, y_hat = (torch.from_numpy(a.astype(np.float64)).permute(2, 0, 1)[None] for a in (z, y))
-    context = model.context(y_hat * torch.exp(-model.y_gain(level))[:, :, None, None])
     features = model.features(z_hat, level)[:, :, : y.shape[0], : y.shape[1]]
-    # The even cells have no context at all, as in decoding.
-    even = model(cells(features), None, level)
-    odd = model(cells(features), cells(context), level)
-    turn = torch.from_numpy(np.indices(y.shape[:2]).sum(0) % 2).flatten()[:, None].bool()
-    mixture = Mixture(*(torch.where(turn, a, b) for a, b in zip(odd, even, strict=True)))
+    mixture = model(features, y_hat, level)
     mass = mixture_mass(cells(y_hat), mixture)
     prior = prior_mass(engine.net.double(), z_hat, level)
     engine.net.float()

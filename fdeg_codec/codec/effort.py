@@ -16,7 +16,8 @@ from fdeg_codec.codec.tile import coded_plane, walk
 from fdeg_codec.container.header import LEVEL_STEPS
 from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.rounding import nearest, thrifty
-from fdeg_codec.networks.rate import bits, cells, mixture_mass
+from fdeg_codec.networks.entropy_model import cells
+from fdeg_codec.networks.rate import bits, mixture_mass
 
 PASSES = (0, 0, 1, 2, 4, 8, 12, 16, 32, 64)  # of the descent, by effort
 DEFAULT_EFFORT = 1
@@ -68,10 +69,7 @@ class Descent:
         """What the latents cost in all; each one's better direction, and what a step there saves if eq. 3 were flat."""
         with torch.enable_grad():
             seen = y_hat.clone().requires_grad_(True)
-            natural = seen * torch.exp(-self._model.y_gain(self._level))[:, :, None, None]
-            context = None if self._model.context is None else cells(self._model.context(natural))
-            features = cells(self._features[:, :, : y_hat.shape[2], : y_hat.shape[3]])
-            mixture = self._model(features, context, self._level)
+            mixture = self._model(self._features[:, :, : y_hat.shape[2], : y_hat.shape[3]], seen, self._level)
             rates = [bits(mixture_mass(cells(y_hat + step), mixture)) for step in (-1, 0, 1)]
             with self._engine.autocast():
                 error = ((self._engine.net.synthesise(seen, self._level) - self._picture) ** 2).sum()

@@ -40,7 +40,7 @@ class Engine:
             self._z_tables = tensors.pop(Z_TABLE).numpy().astype(np.float64)
             self.net = FDEGCNet(architecture(table))
             self.net.load_state_dict({name: t.float() for name, t in tensors.items()})
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{model.path}: its tensors do not fit the network its manifest describes") from error
         self.net.to(self.device).eval().requires_grad_(False)
         channels_last(self.net)
@@ -131,8 +131,10 @@ class Predictor:
         self._model = engine.net.entropy
         self._device = engine.device
         self._level = engine.level(log2_lambda)
+        self._ungain = torch.exp(-self._model.y_gain(self._level))
         self.z_rows = engine.z_rows(log2_lambda)
         self.latent = engine.latent
+        self.slices = self._model.slices
 
     def passes(self, height: int, width: int) -> tuple[Cells, ...]:
         return passes(self._model.kind, height, width)
@@ -143,18 +145,28 @@ class Predictor:
         z_hat = torch.from_numpy(z.astype(np.float64)).to(self._device).permute(2, 0, 1)[None]
         features = self._model.features(z_hat, self._level)[:, :, :height, :width]
         self._features = features.permute(0, 2, 3, 1).contiguous()
-        self._y_hat = torch.zeros(1, height, width, self.latent, dtype=torch.float64, device=self._device)
+        self._natural = torch.zeros(1, height, width, self.latent, dtype=torch.float64, device=self._device)
 
     @torch.inference_mode()
-    def grid(self, cells: Cells) -> Floats:
-        """The mixtures at `cells` (8, cell * latent), not yet rounded."""
-        grid: Floats = self._model.grid(self._features, self._y_hat, cells, self._level).flatten(1).cpu().numpy()
+    def turn_to(self, cells: Cells) -> None:
+        """The cells that are next."""
+        self._cells = cells
+        context = self._model.context.at(self._natural, cells) if self._model.context is not None else None
+        self._hidden = self._model.hidden(self._features[:, cells[0], cells[1]], context, self._level)
+
+    @torch.inference_mode()
+    def grid(self, number: int) -> Floats:
+        """The mixtures of a slice of these cells (8, cell * channel), not yet rounded."""
+        known = self._natural[:, self._cells[0], self._cells[1]]
+        grid: Floats = self._model.grid(self._hidden, number, known, self._level).flatten(1).cpu().numpy()
         return grid
 
     @torch.inference_mode()
-    def learn(self, cells: Cells, values: Integers) -> None:
-        """Take the latents (cell, latent) at `cells`."""
-        self._y_hat[0, cells[0], cells[1]] = torch.from_numpy(values.astype(np.float64)).to(self._device)
+    def learn(self, number: int, values: Integers) -> None:
+        """Take the latents (cell, channel) of a slice of these cells."""
+        part = self.slices[number]
+        y_hat = torch.from_numpy(values.astype(np.float64)).to(self._device)
+        self._natural[0, self._cells[0], self._cells[1], part] = y_hat * self._ungain[:, part]
 
 
 def architecture(table: dict[str, Any]) -> Architecture:

@@ -35,15 +35,18 @@ def walk(
     """Code z and y (row, column, channel), which is rounded on the way; a decoder passes None for both and gets them."""
     height, width = shape
     side = hyper_side(height), hyper_side(width)
-    rows = np.tile(predictor.z_rows, (side[0] * side[1], 1))
-    z = code_rows(coder, rows, None if z is None else z.reshape(-1)).reshape(*side, -1)
+    frequencies = np.tile(predictor.z_rows, (side[0] * side[1], 1))
+    z = code_rows(coder, frequencies, None if z is None else z.reshape(-1)).reshape(*side, -1)
     predictor.begin(z, height, width)
     out = np.zeros((height, width, predictor.latent), np.int32)
-    for cells in predictor.passes(height, width):
-        mixture = mixtures(coder.round(predictor.grid(cells)))
-        values = code_latents(coder, mixture, None if y is None else rounding(y[cells].reshape(-1), mixture))
-        out[cells] = values.reshape(-1, predictor.latent)
-        predictor.learn(cells, out[cells])
+    for rows, columns in predictor.passes(height, width):
+        predictor.turn_to((rows, columns))
+        for number, part in enumerate(predictor.slices):
+            mixture = mixtures(coder.round(predictor.grid(number)))
+            known = None if y is None else rounding(y[rows, columns, part].reshape(-1), mixture)
+            values = code_latents(coder, mixture, known).reshape(len(rows), -1)
+            out[rows, columns, part] = values
+            predictor.learn(number, values)
     return z, out
 
 

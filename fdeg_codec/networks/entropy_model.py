@@ -2,21 +2,24 @@
 
 The hyper-synthesis and the context describe each latent by features; three K1 convolutions turn them into the weights,
 means and scales of a Gaussian mixture. They work on latents in natural units, where the gain of a lambda is
-divided out, so that one network serves every rate.
+divided out, so that one network serves every rate. A cell's channels come in slices, and each slice sees those before it
+(Minnen and Singh 2020, arXiv 2007.08739); the paper's networks have a single one.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from fdeg_codec.networks.context import Cells, Context, ContextKind
+from fdeg_codec.networks.context import Context, ContextKind
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.heam import HEAM
-from fdeg_codec.networks.layers import LeakyReLU, conv, up
+from fdeg_codec.networks.layers import SLOPE, LeakyReLU, conv, up
 from fdeg_codec.networks.mcam import MCAM
 
 COMPONENTS = 3
@@ -51,45 +54,74 @@ class HyperSynthesis(nn.Sequential):
 class EntropyModel(nn.Module):
     """From z_hat and the latents decoded so far to the mixture of the next ones."""
 
-    def __init__(self, latent: int, hyper: int, fusion: int, context: ContextKind) -> None:
+    def __init__(self, latent: int, hyper: int, fusion: int, context: ContextKind, slices: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.latent = latent
         self.kind = context
+        ends = [0, *accumulate(slices or (latent,))]
+        if ends[-1] != latent:
+            raise ValueError(f"slices of {ends[-1]} channels for {latent} latents")
+        self.slices = tuple(slice(*pair) for pair in pairwise(ends))
         features = 2 * hyper
         self.hyper_synthesis = HyperSynthesis(hyper)
         self.context = Context(context, latent, features) if context != "none" else None
         self.from_features = nn.Linear(features, fusion)
         self.from_context = nn.Linear(features, fusion, bias=False) if self.context else None
+        self.from_slices = nn.ModuleList(nn.Linear(part.start, fusion) for part in self.slices[1:])
         self.at_level = PerLevel(fusion)
-        self.body = nn.Sequential(LeakyReLU(), nn.Linear(fusion, fusion), LeakyReLU())
+        shared = nn.LeakyReLU(SLOPE)  # not in place: its input serves every slice
+        self.body = nn.Sequential(shared, nn.Linear(fusion, fusion), LeakyReLU())
         self.head = nn.Linear(fusion, 3 * COMPONENTS * latent)
         self.y_gain = PerLevel(latent)
         self.z_gain = PerLevel(hyper)
+        for p in self.from_slices.parameters():  # so that a network without slices is one to begin with
+            nn.init.zeros_(p)
 
     def features(self, z_hat: Tensor, level: Tensor) -> Tensor:
         """h_s of z_hat (sample, hyper, row, column), as (sample, feature, row, column)."""
         return self.hyper_synthesis(z_hat * torch.exp(-self.z_gain(level))[:, :, None, None])
 
-    def forward(self, features: Tensor, context: Tensor | None, level: Tensor) -> Mixture:
-        """The mixture of latents from their features (sample, cell, feature), in units of the quantiser."""
+    def forward(self, features: Tensor, y_hat: Tensor, level: Tensor) -> Mixture:
+        """The mixtures of all latents (sample, cell, latent), in units of the quantiser; for training.
+
+        `features` and `y_hat` are (sample, channel, row, column).
+        """
+        natural = y_hat * torch.exp(-self.y_gain(level))[:, :, None, None]
+        context = cells(self.context(natural)) if self.context is not None else None
+        hidden = self.hidden(cells(features), context, level)
+        parts = [self.mixture(hidden, k, cells(natural), level) for k in range(len(self.slices))]
+        return Mixture(*(torch.cat(tensors, -1) for tensors in zip(*parts, strict=True)))
+
+    def hidden(self, features: Tensor, context: Tensor | None, level: Tensor) -> Tensor:
+        """What all slices of a cell have in common, from its features (sample, cell, feature)."""
         hidden = self.from_features(features) + self.at_level(level)[:, None]
         if context is not None and self.from_context is not None:
             hidden = hidden + self.from_context(context)
-        raw = self.head(self.body(hidden)).to(self.y_gain.table.dtype)
-        logits, means, log_scales = raw.unflatten(2, (3, COMPONENTS, self.latent)).permute(2, 3, 0, 1, 4)
-        gain = self.y_gain(level)[:, None]
+        return hidden
+
+    def mixture(self, hidden: Tensor, number: int, natural: Tensor, level: Tensor) -> Mixture:
+        """The mixtures of one slice; of `natural` (sample, cell, latent) the channels before it are looked at."""
+        part = self.slices[number]
+        if number:
+            hidden = hidden + self.from_slices[number - 1](natural[..., : part.start])
+        shape = 3, COMPONENTS, self.latent
+        weight, bias = (p.unflatten(0, shape)[:, :, part].flatten(0, 2) for p in (self.head.weight, self.head.bias))
+        raw = F.linear(self.body(hidden), weight, bias).to(self.y_gain.table.dtype)
+        logits, means, log_scales = raw.unflatten(2, (3, COMPONENTS, -1)).permute(2, 3, 0, 1, 4)
+        gain = self.y_gain(level)[:, None, part]
         return Mixture(torch.softmax(logits, 0), means * torch.exp(gain), log_scales + gain)
 
-    def grid(self, features: Tensor, y_hat: Tensor, cells: Cells, level: Tensor) -> Tensor:
-        """The mixture at `cells` in steps of the integer grid: (3 means, 3 scales, 2 weights; sample, cell, latent).
+    def grid(self, hidden: Tensor, number: int, natural: Tensor, level: Tensor) -> Tensor:
+        """The mixtures of a slice in steps of the integer grid: (3 means, 3 scales, 2 weights; sample, cell, latent).
 
-        `features` and `y_hat` are (sample, row, column, channel). The third weight is what the other two leave.
+        The third weight is what the other two leave.
         """
-        context = None
-        if self.context is not None:
-            natural = torch.exp(-self.y_gain(level))[:, None, None]
-            context = self.context.at(y_hat * natural, cells)
-        mixture = self(features[:, cells[0], cells[1]], context, level)
+        mixture = self.mixture(hidden, number, natural, level)
         means = (mixture.means * MEAN_STEPS).clamp(-MEAN_LIMIT, MEAN_LIMIT)
         scales = ((mixture.log_scales - math.log(SCALE_MIN)) / LOG_SCALE_STEP).clamp(0, SCALES - 1)
         return torch.cat((means, scales, mixture.weights[:2] * WEIGHT_STEPS))
+
+
+def cells(x: Tensor) -> Tensor:
+    """(sample, channel, row, column) as (sample, cell, channel)."""
+    return x.flatten(2).transpose(1, 2)

@@ -37,6 +37,7 @@ class Architecture:
     odam_depth: int = 1
     context: ContextKind = "checkerboard"
     linear_path: bool = True
+    slices: tuple[int, ...] = ()  # of the latents' channels, each decoded knowing those before; none: all at once
 
 
 def paper(n: int) -> Architecture:
@@ -66,7 +67,7 @@ class FDEGCNet(nn.Module):
         self.linear_analysis = nn.Conv2d(BANDS, a.latent, STRIDE, STRIDE) if a.linear_path else None
         self.linear_synthesis = nn.ConvTranspose2d(a.latent, BANDS, STRIDE, STRIDE) if a.linear_path else None
         self.prior = FactorizedPrior(a.hyper)
-        self.entropy = EntropyModel(a.latent, a.hyper, a.fusion, a.context)
+        self.entropy = EntropyModel(a.latent, a.hyper, a.fusion, a.context, a.slices)
         self.y_ungain = PerLevel(a.latent)
 
     def analyse(self, x: Tensor) -> Tensor:

@@ -24,8 +24,3 @@ def mixture_mass(y: Tensor, mixture: Mixture) -> Tensor:
 def bits(mass: Tensor) -> Tensor:
     """Of a probability, each by itself."""
     return -torch.log2(mass + LIKELIHOOD_FLOOR)
-
-
-def cells(x: Tensor | None) -> Tensor:
-    """(sample, channel, row, column) as (sample, cell, channel)."""
-    return None if x is None else x.flatten(2).transpose(1, 2)  # type: ignore[return-value]

@@ -6,6 +6,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import Architecture
@@ -69,8 +70,7 @@ def find_config(name: str) -> Config:
 
 def load_config(path: Path) -> Config:
     table = tomllib.loads(path.read_text())
-    architecture = table.pop("architecture")
-    architecture["widths"] = tuple(architecture["widths"])
+    architecture: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.pop("architecture").items()}
     stages = tuple(Stage(**s) for s in table.pop("stages"))
     if "lambdas" in table:
         table["lambdas"] = tuple(table["lambdas"])

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fdeg_codec.networks.entropy_model import Mixture
+from fdeg_codec.networks.entropy_model import Mixture, cells
 from fdeg_codec.networks.fdegcnet import FDEGCNet
-from fdeg_codec.networks.rate import bits, cells, mixture_mass
+from fdeg_codec.networks.rate import bits, mixture_mass
 
 
 class Outcome(NamedTuple):
@@ -32,10 +32,7 @@ def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True) -> Outc
     y_hat = through(y_gained)
 
     features = model.features(z_hat, level)[:, :, : y.shape[2], : y.shape[3]]
-    context = None
-    if model.context is not None:
-        context = model.context(y_hat * torch.exp(-model.y_gain(level))[:, :, None, None])
-    mixture = model(cells(features), cells(context), level)
+    mixture = model(features, y_hat, level)
     mixture = Mixture(*(part.float() for part in mixture))
 
     pixels = x.shape[2] * x.shape[3]

@@ -30,9 +30,10 @@ def plane_latents(plane: reader.Plane, network: Network, h: int, w: int) -> Arra
     features = network.features(np.reshape(np.array(z, np.float64), (down, across, -1)), h, w)
     y = np.zeros((h, w, network.architecture["latent"]))
     for cells in passes(network.architecture["context"], h, w):
-        values = words.latents(network.grid(features, y, cells).tolist())
-        for (row, column), some in zip(cells, np.reshape(values, (len(cells), -1)), strict=True):
-            y[row, column] = some
+        for number, part in enumerate(network.slices):
+            values = words.latents(network.grid(features, y, cells, number).tolist())
+            for (row, column), some in zip(cells, np.reshape(values, (len(cells), -1)), strict=True):
+                y[row, column, part] = some
     assert words.used_up
     numbers = z + y.astype(int).ravel().tolist()
     assert zlib.crc32(struct.pack(f"<{len(numbers)}i", *numbers)) == plane.latents_crc

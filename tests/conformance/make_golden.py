@@ -39,28 +39,29 @@ from fdeg_codec.weights import SEARCH_VARIABLE
 from tests.conformance import golden
 from tests.pictures import landscape
 
-CONTEXTS = ("checkerboard", "none", "serial")
+MODELS: dict[str, dict[str, Any]] = {context: {"context": context} for context in ("checkerboard", "none", "serial")}
+MODELS["slices"] = {"slices": (1, 2, 5)}
 Setup = Callable[[Any], None]
 
 
 def make_weights() -> None:
-    """A network per context, in numbers of few bits, so that they pack well."""
-    for seed, context in enumerate(CONTEXTS):
-        packed = golden.FOLDER / f"{context}.safetensors.xz"
+    """Networks in numbers of few bits, so that they pack well."""
+    for seed, (model, fields) in enumerate(MODELS.items()):
+        packed = golden.FOLDER / f"{model}.safetensors.xz"
         if packed.exists():
             continue
         torch.manual_seed(seed)
-        net = FDEGCNet(Architecture((8, 8, 8), 8, 8, 8, 1, context))
+        net = FDEGCNet(Architecture((8, 8, 8), 8, 8, 8, 1, **fields))
         for name, tensor in net.state_dict().items():
             if name == "entropy.y_gain.table":
                 tensor[:] = torch.linspace(0.5, 3, 6)[:, None]
             elif name == "y_ungain.table":
                 tensor[:] = -torch.linspace(0.5, 3, 6)[:, None]
-            elif "mix_in" in name or name == "entropy.head.bias":
+            elif "mix_in" in name or "from_slices" in name or name == "entropy.head.bias":
                 torch.nn.init.normal_(tensor, std=0.3)
             tensor[:] = tensor.to(torch.float8_e4m3fn).float()
         with tempfile.TemporaryDirectory() as folder:
-            manifest = export(net.half().float(), Path(folder), context, {})
+            manifest = export(net.half().float(), Path(folder), model, {})
             packed.write_bytes(lzma.compress(manifest.with_suffix(".safetensors").read_bytes(), preset=9))
             shutil.copy(manifest, golden.FOLDER)
 
@@ -102,9 +103,9 @@ def encoded(data: np.ndarray, setup: Setup | None = None, mask: np.ndarray | Non
 
 def good() -> Iterator[tuple[str, bytes]]:
     """What an encoder writes."""
-    for context in CONTEXTS:
+    for model in MODELS:
         for dtype in CODES:
-            yield f"{context}-{dtype}", encoded(picture(3, dtype, 40, 36), model=context)
+            yield f"{model}-{dtype}", encoded(picture(3, dtype, 40, 36), model=model)
     for bands in (1, 2, 4, 5):
         if bands < 5 or len(CODES) > 2:
             yield f"bands-{bands}", encoded(picture(bands))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,22 +60,34 @@ class Network:
         x = leaky(up(x, *self.weights("hyper_synthesis.9")))
         return conv(x, *self.weights("hyper_synthesis.11"))[:, :h, :w]
 
-    def grid(self, features: Array, y: Array, cells: list[tuple[int, int]]) -> Array:
-        """Eight rows of numbers for `cells`, y (row, column, channel) being 0 where not yet decoded."""
-        out = np.stack([self._cell(features[:, r, c], self._context(y, r, c)) for r, c in cells], 1)
-        return out.reshape(8, -1)
+    @property
+    def slices(self) -> list[slice]:
+        """The channels of a cell that are decoded together."""
+        sizes = self.architecture.get("slices") or [self.architecture["latent"]]
+        ends = [sum(sizes[:k]) for k in range(len(sizes) + 1)]
+        return [slice(*pair) for pair in pairwise(ends)]
 
-    def _cell(self, features: Array, context: Array | None) -> Array:
-        """The eight numbers (number, channel) of one cell's latents."""
+    def grid(self, features: Array, y: Array, cells: list[tuple[int, int]], number: int) -> Array:
+        """Eight rows of numbers for a slice of `cells`, y (row, column, channel) being 0 where not yet decoded."""
+        return np.stack([self._cell(features[:, r, c], y, r, c, number) for r, c in cells], 1).reshape(8, -1)
+
+    def _cell(self, features: Array, y: Array, row: int, column: int, number: int) -> Array:
+        """The eight numbers (number, channel) of one slice of a cell."""
+        part = self.slices[number]
         hidden = linear(features, *self.weights("from_features")) + self._at_level
+        context = self._context(y, row, column)
         if context is not None:
             hidden = hidden + self._tensors["entropy.from_context.weight"] @ context
+        if number > 0:
+            earlier = (y[row, column] * np.exp(-self.y_gain))[: part.start]
+            hidden = hidden + linear(earlier, *self.weights(f"from_slices.{number - 1}"))
         raw = linear(linear(leaky(hidden), *self.weights("body.1"), leaky), *self.weights("head"))
-        logits, means, log_scales = raw.reshape(3, 3, -1)
+        logits, means, log_scales = raw.reshape(3, 3, -1)[..., part]
+        gain = self.y_gain[part]
         shares = np.exp(logits - logits.max(0))
         shares /= shares.sum(0)
-        means = np.clip(16 * means * np.exp(self.y_gain), -32767, 32767)
-        scales = np.clip((log_scales + self.y_gain - math.log(0.05)) / SCALE_STEP, 0, 63)
+        means = np.clip(16 * means * np.exp(gain), -32767, 32767)
+        scales = np.clip((log_scales + gain - math.log(0.05)) / SCALE_STEP, 0, 63)
         return np.concatenate((means, scales, 64 * shares[:2]))
 
     def _context(self, y: Array, row: int, column: int) -> Array | None:

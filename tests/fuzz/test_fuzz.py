@@ -69,9 +69,13 @@ def plane(kind: int, size: int, seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     z = np.rint(3 * rng.standard_cauchy((-(-height // 4), -(-width // 4), targets.HYPER))).astype(np.int32)
     y = np.zeros((height, width, targets.LATENT), np.int32)
-    for cells in predictor.passes(height, width):
-        centres = mixtures(round_guarded(predictor.grid(cells))[0]).centres.reshape(-1, targets.LATENT)
-        y[cells] = centres + np.rint(np.clip(2 * rng.standard_cauchy(centres.shape), -1e6, 1e6)).astype(np.int32)
+    for rows, columns in predictor.passes(height, width):
+        predictor.turn_to((rows, columns))
+        for number, part in enumerate(predictor.slices):
+            centres = mixtures(round_guarded(predictor.grid(number))[0]).centres.reshape(len(rows), -1)
+            y[rows, columns, part] = centres + np.rint(np.clip(2 * rng.standard_cauchy(centres.shape), -1e6, 1e6)).astype(
+                np.int32
+            )
     return bytes([kind, size, seed]) + encode_plane(predictor, z, y)  # type: ignore[arg-type]
 
 

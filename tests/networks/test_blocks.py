@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from fdeg_codec.networks.context import Context, passes, taps
+from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
 from fdeg_codec.networks.layers import Conv2d, conv, up
@@ -94,3 +95,38 @@ def test_context_by_passes_is_the_convolution_of_training(kind) -> None:
         expected = whole[:, cells[0], cells[1]]
         torch.testing.assert_close(torch.zeros_like(expected) if features is None else features, expected)
         known[:, cells[0], cells[1]] = y.permute(0, 2, 3, 1)[:, cells[0], cells[1]]
+
+
+@pytest.mark.parametrize("kind", ["none", "checkerboard", "serial"])
+def test_mixtures_slice_by_slice_are_those_of_training(kind) -> None:
+    torch.manual_seed(0)
+    model = EntropyModel(6, 8, 10, kind, (1, 2, 3)).double().requires_grad_(False)
+    for p in [*model.from_slices.parameters(), model.y_gain.table]:
+        torch.nn.init.normal_(p)
+    features = torch.randn(2, 16, 5, 4, dtype=torch.float64)
+    y, level = torch.randn(2, 6, 5, 4, dtype=torch.float64), torch.tensor([0.3, 4.0], dtype=torch.float64)
+    whole = [t.unflatten(2, (5, 4)) for t in model(features, y, level)]
+    natural = (y * torch.exp(-model.y_gain(level))[:, :, None, None]).permute(0, 2, 3, 1)
+    known = torch.zeros_like(natural)
+    for rows, columns in passes(kind, 5, 4):
+        context = model.context.at(known, (rows, columns)) if model.context else None
+        hidden = model.hidden(features[:, :, rows, columns].transpose(1, 2), context, level)
+        for number, part in enumerate(model.slices):
+            mixture = model.mixture(hidden, number, known[:, rows, columns], level)
+            for found, expected in zip(mixture, whole, strict=True):
+                torch.testing.assert_close(found, expected[:, :, rows, columns, part])
+            known[:, rows, columns, part] = natural[:, rows, columns, part]
+
+
+def test_slices_begin_as_a_network_without_them() -> None:
+    torch.manual_seed(0)
+    plain = EntropyModel(6, 8, 10, "checkerboard")
+    sliced = EntropyModel(6, 8, 10, "checkerboard", (2, 4))
+    sliced.load_state_dict(plain.state_dict(), strict=False)
+    inputs = torch.randn(1, 16, 3, 3), torch.randn(1, 6, 3, 3), torch.tensor([2.0])
+    torch.testing.assert_close(sliced(*inputs), plain(*inputs))
+
+
+def test_slices_are_all_channels() -> None:
+    with pytest.raises(ValueError, match="slices of 5 channels for 6"):
+        EntropyModel(6, 8, 10, "checkerboard", (2, 3))

@@ -44,7 +44,9 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 
 
 def test_the_configuration_that_comes_along_is_the_default_network() -> None:
-    assert find_config("fdegcnet-lite").architecture == Architecture()
+    architecture = find_config("fdegcnet-lite").architecture
+    assert architecture == Architecture(slices=architecture.slices)
+    assert sum(architecture.slices) == architecture.latent
 
 
 def test_a_network_without_a_linear_path_learns(tmp_path: Path) -> None:
