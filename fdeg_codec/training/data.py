@@ -1,25 +1,46 @@
-"""Training pictures: folders in memory, random crops, and groups of bands that are not natural RGB."""
+"""Training pictures: folders of any scenes in memory, random crops, and groups of bands that are not natural RGB."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fdeg_codec.errors import FdegError
 
+EIGHT_BIT = {"1", "L", "P", "RGB"}
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg"}
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]  # uint8, or float32 around [0, 1]
 
 
 def load_folder(folder: Path) -> list[Picture]:
-    """Every picture below `folder` as (row, column, 3)."""
-    return [np.asarray(Image.open(p).convert("RGB")) for p in pictures_in(folder)]
+    """Every picture below `folder` as (row, column, 3), several of a scene with more than three bands."""
+    return [picture for path in pictures_in(folder) for picture in load(path)]
+
+
+def load(path: Path) -> list[Picture]:
+    """What Pillow knows as 8-bit gray or RGB (whole machines train without rasterio), else a scene."""
+    try:
+        with Image.open(path) as picture:
+            if picture.mode in EIGHT_BIT:
+                return [np.asarray(picture.convert("RGB"))]
+    except (UnidentifiedImageError, OSError):
+        pass
+    from fdeg_codec.training.scenes import load_scene
+
+    return list(load_scene(path))
+
+
+def as_unit(picture: Picture) -> NDArray[np.float32]:
+    """Around [0, 1]."""
+    x: NDArray[np.float32] = picture.astype(np.float32)
+    return x / np.float32(255) if picture.dtype == np.uint8 else x
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -54,7 +75,7 @@ class Crops:
         if any(short):
             picture = np.pad(picture, ((0, short[0]), (0, short[1]), (0, 0)), mode="reflect")
         top, left = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
-        x: NDArray[np.float32] = picture[top : top + side, left : left + side].astype(np.float32) / np.float32(255)
+        x = as_unit(picture[top : top + side, left : left + side])
         if shrink > 1:
             x = x.reshape(crop, shrink, crop, shrink, 3).mean((1, 3)).astype(np.float32)
         x = np.rot90(x, int(rng.integers(4)))
@@ -98,6 +119,7 @@ def _made(step: int, size: int, crop: int) -> NDArray[np.float32]:
 
 def disguise(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """A group a codec meets besides RGB: one or two bands repeated, random mixes, other tone curves, sensor noise."""
+    x = np.clip(x, 0, 1)
     kind = rng.integers(4)
     if kind == 0:
         x = np.repeat(x.mean(2, keepdims=True), 3, 2)

@@ -18,7 +18,7 @@ from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
-from fdeg_codec.training.data import Ahead, Crops, Picture
+from fdeg_codec.training.data import Ahead, Crops, Picture, as_unit
 from fdeg_codec.training.loss import forward, objective
 from fdeg_codec.training.start import initialise
 
@@ -196,7 +196,7 @@ def validate(net: FDEGCNet, pictures: list[Picture]) -> list[dict[str, float]]:
     for level in VALIDATION_LEVELS:
         rows = []
         for picture in pictures:
-            x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().to(device) / 255
+            x = torch.from_numpy(as_unit(picture)).permute(2, 0, 1)[None].to(device)
             x = x[:, :, : x.shape[2] // 64 * 64, : x.shape[3] // 64 * 64]
             outcome = forward(net, x, torch.tensor([level], device=device), noisy=False)
             rows.append((outcome.y_bpp.item(), outcome.z_bpp.item(), -10 * math.log10(outcome.mse.item())))
