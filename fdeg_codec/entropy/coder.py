@@ -45,6 +45,8 @@ class Coder(Protocol):
 
 def _code_numbers(coder: Coder, count: int, numbers: Integers | None) -> Integers:
     """Bit lengths first, then all lower bits, from the highest: Elias's gamma code (1975) as symbols."""
+    if count == 0:
+        return np.empty(0, np.int32)
     plus = None if numbers is None else numbers.astype(np.int64) + 1
     known = None if plus is None else np.frexp(plus)[1].astype(np.int32) - 1
     extra = _alike(coder, _LENGTHS, count, known)

@@ -25,43 +25,41 @@ CHUNK = 1 << 18  # frequencies made at once, so that they stay in the cache; the
 
 
 class Mixtures(NamedTuple):
-    """Integer mixtures of n latents: means in 1/16, scale indices, weights in 1/64, each (3, n); and their windows."""
+    """Integer mixtures of n latents: their components (3, n), and the windows in which the latents are coded."""
 
-    means: Integers
-    scales: Integers
-    weights: Integers
+    starts: NDArray[np.intp]  # where a component has the middle of the latent's window in the table of gaussian_cdf()
+    weights: Integers  # in 1/64
     centres: Integers
     windows: NDArray[np.int8]  # index into HALVES
 
 
 def mixtures(grid: Integers) -> Mixtures:
-    """The mixtures of a rounded grid (8, n)."""
+    """The mixtures of a rounded grid (8, n): three means in 1/16, three scale indices, two weights in 1/64."""
     means, scales = grid[:COMPONENTS], grid[COMPONENTS : 2 * COMPONENTS]
     first = grid[2 * COMPONENTS]
     second = np.minimum(grid[2 * COMPONENTS + 1], WEIGHT_ONE - first)
     weights = np.stack((first, second, WEIGHT_ONE - first - second))
     # The mean of the mixture, in 1/1024, to the nearest integer.
     centres = ((weights * means).sum(0, dtype=np.int32) + STEPS * WEIGHT_ONE // 2) >> 10
-    reaches = np.take(reach().ravel(), weights * reach().shape[1] + scales)
-    needed = (np.abs(means - STEPS * centres) + reaches).max(0)
+    offsets = STEPS * centres - means
+    needed = (np.abs(offsets) + np.take(reach().ravel(), weights * reach().shape[1] + scales)).max(0)
     windows = np.zeros(needed.shape, np.int8)
     for half in HALVES[:-1]:
         windows += needed > STEPS * half + STEPS // 2
-    return Mixtures(means, scales, weights, centres, windows)
+    starts = scales.astype(np.intp) * gaussian_cdf().shape[1]
+    starts += np.clip(offsets, -FAR, FAR, out=offsets)
+    starts += REACH
+    return Mixtures(starts, weights, centres, windows)
 
 
 def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats:
     """A row per latent: the windows's 2 half + 1 values, then the escape; integers in float64 that sum to 2^22."""
-    table = gaussian_cdf()
-    edges = STEPS * np.arange(-half - 1, half + 1)[:, None] + STEPS // 2
-    centres = STEPS * mixture.centres[which]
+    table = gaussian_cdf().ravel()
+    edges = STEPS * np.arange(-half, half + 2)[:, None] - STEPS // 2
     cumulative = np.zeros((len(edges), len(which)), np.int32)
-    for component in range(COMPONENTS):
-        offsets = centres - mixture.means[component][which]
-        np.clip(offsets, -FAR, FAR, out=offsets)
-        starts = mixture.scales[component][which].astype(np.intp) * table.shape[1] + REACH + offsets
-        found = table.ravel().take(starts + edges, mode="clip")  # all lie inside; "clip" spares the check
-        found *= mixture.weights[component][which]
+    for starts, weights in zip(mixture.starts, mixture.weights, strict=True):
+        found = table.take(starts.take(which) + edges, mode="clip")  # all lie inside; "clip" spares the check
+        found *= weights.take(which)
         cumulative += found
     cumulative -= cumulative >> SPARED
     least = (TOTAL >> SPARED) // (2 * len(edges))

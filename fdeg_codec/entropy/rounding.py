@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.entropy.mixture import SPARED, Mixtures
-from fdeg_codec.entropy.tables import FAR, REACH, STEPS, TOTAL, gaussian_cdf
+from fdeg_codec.entropy.tables import HALVES, STEPS, TOTAL, gaussian_cdf
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int32]
@@ -39,10 +39,10 @@ def thrifty(y: Floats, mixture: Mixtures) -> Integers:
 
 def _bits(values: Integers, mixture: Mixtures, which: NDArray[np.intp]) -> NDArray[np.float64]:
     """About what it costs to code `values` as the latents `which`."""
-    table = gaussian_cdf()
+    table = gaussian_cdf().ravel()
+    lower = STEPS * np.clip(values - mixture.centres[which], -HALVES[-1], HALVES[-1]) - STEPS // 2
     mass = np.zeros(len(which))
-    for means, scales, weights in zip(mixture.means, mixture.scales, mixture.weights, strict=True):
-        lower = np.clip(STEPS * values - STEPS // 2 - means[which], -FAR, FAR)
-        start = scales[which].astype(np.intp) * table.shape[1] + REACH + lower
-        mass += weights[which] * (table.ravel().take(start + STEPS) - table.ravel().take(start))
+    for starts, weights in zip(mixture.starts, mixture.weights, strict=True):
+        at = starts.take(which) + lower
+        mass += weights.take(which) * (table.take(at + STEPS) - table.take(at))
     return -np.log2(mass / TOTAL + 2.0 ** -(SPARED + 4))
