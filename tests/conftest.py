@@ -21,7 +21,7 @@ from fdeg_codec.training.start import initialise
 from fdeg_codec.weights import SEARCH_VARIABLE
 from tests.pictures import landscape
 
-start.KLT_CROPS = 20  # enough for the tiny model's sixteen components
+start.KLT_CROPS = 20  # enough for the tiny model's twenty components
 SCENES = Path(__file__).parents[2] / "shared" / "data" / "scenes"
 
 # The same examples every time; `bin/test --hypothesis-profile default` looks for new ones.
@@ -34,7 +34,7 @@ torch.set_num_threads(1)  # beside pytest's own processes more would only wait f
 def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     """A network that takes milliseconds and still uses every block."""
     torch.manual_seed(seed)
-    net = FDEGCNet(Architecture((8, 8, 16), 16, 8, 24, 1, context, slices=(4, 12)))
+    net = FDEGCNet(Architecture((8, 8, 16), 20, 8, 24, 1, context, slices=(4, 12, 4), linear_only=4))
     config = Config("tiny", net.architecture, (Stage(1, 64, 2),))
     picture = landscape(512, 512, seed=seed).transpose(1, 2, 0).copy()
     initialise(net, config, Crops([picture], 1.0, seed))

@@ -38,6 +38,12 @@ class Architecture:
     context: ContextKind = "checkerboard"
     linear_path: bool = True
     slices: tuple[int, ...] = ()  # of the latents' channels, each decoded knowing those before; none: all at once
+    linear_only: int = 0  # of the latents, the last: they belong to the linear path alone
+
+    @property
+    def shaped(self) -> int:
+        """The latents of the nonlinear transforms."""
+        return self.latent - self.linear_only
 
 
 def paper(n: int) -> Architecture:
@@ -52,16 +58,17 @@ class FDEGCNet(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         w1, w2, w3 = a.widths
+        n = a.shaped
         self.analysis = nn.Sequential(
             *(Down(BANDS, w1), Res(w1), Down(w1, w2), ODAM(w2, a.odam_depth), Res(w2), Down(w2, w3), Res(w3)),
-            *(conv(w3, a.latent, 3, 2, bias=False), ODAM(a.latent, a.odam_depth)),
+            *(conv(w3, n, 3, 2, bias=False), ODAM(n, a.odam_depth)),
         )
         self.synthesis = nn.Sequential(
-            *(ODAM(a.latent, a.odam_depth), Res(a.latent), Up(a.latent, w3), Res(w3), Up(w3, w2)),
+            *(ODAM(n, a.odam_depth), Res(n), Up(n, w3), Res(w3), Up(w3, w2)),
             *(ODAM(w2, a.odam_depth), Res(w2), Up(w2, w1), Res(w1), up(w1, BANDS)),
         )
         self.hyper_analysis = nn.Sequential(
-            *(HEAM(a.latent), conv(a.latent, a.hyper), LeakyReLU(), conv(a.hyper, a.hyper, 3, 2), LeakyReLU()),
+            *(HEAM(n), conv(n, a.hyper), LeakyReLU(), conv(a.hyper, a.hyper, 3, 2), LeakyReLU()),
             *(HEAM(a.hyper), conv(a.hyper, a.hyper), LeakyReLU(), conv(a.hyper, a.hyper, 3, 2), MCAM(a.hyper)),
         )
         self.linear_analysis = nn.Conv2d(BANDS, a.latent, STRIDE, STRIDE) if a.linear_path else None
@@ -74,12 +81,14 @@ class FDEGCNet(nn.Module):
         """y of pictures (sample, 3, row, column) whose sides are multiples of 16, in natural units."""
         x = x - 0.5
         y = self.analysis(x).float()
-        return y + linear(self.linear_analysis, x) if self.linear_analysis is not None else y
+        if self.linear_analysis is None:
+            return y
+        return linear(self.linear_analysis, x) + F.pad(y, (0, 0, 0, 0, 0, self.architecture.linear_only))
 
     def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """The picture of quantised latents, neither clipped nor rounded."""
         y = y_hat * torch.exp(self.y_ungain(level))[:, :, None, None]
-        x = linear(self.synthesis[-1], self.synthesis[:-1](y))
+        x = linear(self.synthesis[-1], self.synthesis[:-1](y[:, : self.architecture.shaped]))
         if self.linear_synthesis is not None:
             x = x + linear(self.linear_synthesis, y)
         return x + 0.5
@@ -93,6 +102,7 @@ class FDEGCNet(nn.Module):
 
     def summarise(self, y: Tensor) -> Tensor:
         """z of latents y, both in natural units; sides that are no multiple of 4 are extended by their last cells."""
+        y = y[:, : self.architecture.shaped]
         pad = [-n % HYPER_STRIDE for n in y.shape[2:]]
         return self.hyper_analysis(F.pad(y, (0, pad[1], 0, pad[0]), mode="replicate")).float()
 

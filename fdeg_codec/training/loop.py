@@ -20,7 +20,7 @@ from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
 from fdeg_codec.training.data import Ahead, Crops, Picture, as_unit
 from fdeg_codec.training.loss import forward, objective
-from fdeg_codec.training.start import initialise
+from fdeg_codec.training.start import begin_with, initialise
 
 VALIDATION_LEVELS = (0.0, 2.0, 5.0)
 CHECKPOINT = "checkpoint.pt"
@@ -35,10 +35,10 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         self.device = device
         torch.manual_seed(config.seed)
-        crops = Crops(pictures, config.natural_share, config.seed)
-        self.batches = Ahead(crops, 0 if device.type == "cpu" else (os.cpu_count() or 1))
+        self.crops = Crops(pictures, config.natural_share, config.seed)
+        self.batches = Ahead(self.crops, 0 if device.type == "cpu" else (os.cpu_count() or 1))
         self.net = FDEGCNet(config.architecture)
-        initialise(self.net, config, crops)
+        initialise(self.net, config, self.crops)
         channels_last(self.net.to(self.device))
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimiser = torch.optim.Adam(self._groups(), foreach=True)
@@ -56,12 +56,9 @@ class Trainer:
         return [{"params": list(p), "lr": 0.0, "factor": factor} for p, factor in groups]
 
     def start_from(self, weights: Path) -> None:
-        """Begin with the weights of an exported model, or with those tensors of it that fit."""
-        known = self.net.state_dict()
-        found = {k: v.float() for k, v in load_weights(weights).items() if k in known and v.shape == known[k].shape}
-        if not found:
+        """Begin with the weights of an exported model, or with those of its tensors that fit, widened where ours are."""
+        if not begin_with(self.net, load_weights(weights), self.crops):
             raise FdegError(f"{weights}: holds no tensor of {self.config.name}")
-        self.net.load_state_dict(known | found)
         for mean, p in zip(self.average, self.net.parameters(), strict=True):
             mean.copy_(p.detach())
 
