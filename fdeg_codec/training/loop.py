@@ -20,7 +20,8 @@ from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
 from fdeg_codec.training.data import Ahead, Crops, Picture, as_unit
 from fdeg_codec.training.loss import forward, objective
-from fdeg_codec.training.start import begin_with, initialise
+from fdeg_codec.training.start import initialise
+from fdeg_codec.training.widen import begin_with
 
 VALIDATION_LEVELS = (0.0, 2.0, 5.0)
 CHECKPOINT = "checkpoint.pt"
