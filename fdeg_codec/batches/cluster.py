@@ -19,7 +19,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from distributed import Worker
 
-RETRIES = 2  # of a scene that failed; one whose worker was lost is done again in any case
+RETRIES = 2  # of a scene that failed otherwise than by being refused; one whose worker was lost is done again in any case
 
 
 class Loaded(WorkerPlugin):

@@ -71,16 +71,16 @@ class Task:
         with suppress(FdegError, OSError), (self.source / first.source).open("rb") as stream:  # else it will say so itself
             load_engine(unpack(stream.read(SIZE)).fingerprint, device, precision)
 
-    def perform(self, job: Job, progress: Progress | None = None) -> Result:
-        """Make a scene's target, whatever was there."""
+    def perform(self, job: Job, progress: Progress | None = None) -> Result | str:
+        """Make a scene's target, whatever was there, or say why it is refused; any other failure may pass, and is raised."""
         source, target = self.source / job.source, self.target / job.target
+        before = stamp(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            before = stamp(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FdegError(f"{error.filename}: {error.strerror}") from error
-        with one_thread_each():
-            return Result(before, (self._decode if self.decode else self._encode)(source, target, progress))
+            with one_thread_each():
+                return Result(before, (self._decode if self.decode else self._encode)(source, target, progress))
+        except FdegError as error:
+            return str(error)
 
     def _encode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
         report = api.encode(source, target, overwrite=True, progress=progress, **self.words)
@@ -94,9 +94,9 @@ class Task:
 
 
 def problem(error: BaseException) -> str:
-    """What went wrong with a scene, in one line."""
-    if isinstance(error, FdegError):
-        return str(error)
+    """What went wrong with a scene that was not refused, in one line."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
         return "not enough memory; fewer scenes at once, or a smaller --tile, need less"
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fdeg_codec
+from fdeg_codec import api
 from fdeg_codec.batches.work import Outcome
 from fdeg_codec.errors import FdegError
 from tests.batches.conftest import files
@@ -20,6 +24,7 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 
+RETRIES = 2
 WORDS: dict[str, Any] = {"model": "tiny", "tile": 64}
 
 
@@ -40,6 +45,28 @@ def test_a_cluster_makes_what_one_process_makes(folder: Path, tmp_path: Path) ->
     assert [o.source for o in outcomes if o.status != "made"] == ["bad.tif"]
     assert "not a raster" in next(o.error for o in outcomes if o.error)
     assert_alike(folder, tmp_path, 4)
+
+
+def test_what_is_refused_is_tried_once_and_what_fails_otherwise_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.tif").write_text("hello")
+    encode, tries = api.encode, Counter[str]()
+
+    @functools.wraps(encode)
+    def fail(source: Path, *words: Any, **more: Any) -> Any:
+        tries[source.name] += 1
+        if source.name == "a.tif" or (source.name == "c.png" and tries["c.png"] == 1):
+            raise OSError(errno.ESTALE, "Stale file handle", str(source))
+        return encode(source, *words, **more)
+
+    monkeypatch.setattr(api, "encode", fail)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        outcomes = fdeg_codec.batch(folder, tmp_path / "out", scheduler=cluster.scheduler_address, **WORDS)
+    assert tries == {"bad.tif": 1, "a.tif": 1 + RETRIES, "b.TIF": 1, "c.png": 2, "d.tif": 1}
+    errors = {o.source: o.error for o in outcomes if o.status == "failed"}
+    assert errors.keys() == {"bad.tif", "a.tif"}
+    assert errors["a.tif"] == f"{folder / 'a.tif'}: Stale file handle"
 
 
 @pytest.mark.slow
