@@ -12,6 +12,8 @@ from fdeg_codec.batches.plan import Job
 from fdeg_codec.batches.work import Result, Task, problem
 from fdeg_codec.codec.workers import MAX_WORKERS
 
+NAME = "fdeg-scene"  # of the threads: cli/main.py does not wait for them when it is interrupted
+
 
 class StoppedError(Exception):
     """The batch was broken off."""
@@ -31,13 +33,13 @@ def run(task: Task, jobs: list[Job], count: int | None) -> Iterator[tuple[Job, R
             raise StoppedError
 
     share = max(cores // count, 1)
-    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,)) as pool:
-        futures = {pool.submit(task.perform, job, check): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                error = future.exception()
-                yield futures.pop(future), future.result() if error is None else problem(error)
-        finally:
-            stop.set()  # running scenes notice at their next tile
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(cores)
+    pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (share,))
+    futures = {pool.submit(task.perform, job, check): job for job in jobs}
+    try:
+        for future in as_completed(futures):
+            error = future.exception()
+            yield futures.pop(future), future.result() if error is None else problem(error)
+    finally:
+        stop.set()  # running scenes notice at their next tile, but an interrupt does not wait for that
+        pool.shutdown(wait=not futures, cancel_futures=True)
+        torch.set_num_threads(cores)

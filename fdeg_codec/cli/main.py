@@ -26,7 +26,7 @@ COMMANDS = {
 }
 
 MODULES = {"eval": "evaluate"}  # where a command's name is not its module's
-TILE_THREADS = "fdeg-tile"  # how codec/workers.py names them
+THREADS = ("fdeg-tile", "fdeg-scene")  # how codec/workers.py and batches/threads.py name them
 
 
 class Lazy(click.Group):
@@ -83,7 +83,10 @@ def _leave(line: str, code: int) -> None:
 def _leave_at_once(line: str, code: int) -> None:
     """Without waiting for threads that are still at work on a tile, as Python would."""
     click.echo(line, err=True)
-    if any(thread.name.startswith(TILE_THREADS) for thread in threading.enumerate()):
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        from fdeg_codec.raster.drafts import abandon
+
+        abandon()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

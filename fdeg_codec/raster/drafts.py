@@ -11,6 +11,7 @@ import platform
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,9 @@ except ImportError:  # Windows: nothing is locked, and nothing taken away
 
 PREFIX = ".fdeg-draft-"
 OWN = f"{PREFIX}{re.sub('[^A-Za-z0-9.]', '', platform.node())[:64]}-"
+TRIES = 100  # to remove a folder in which a thread goes on writing
+_open: set[Path] = set()  # this process's
+_gate = threading.Lock()  # held while one is opened, and for good by `abandon`
 DAY = 86400.0  # seconds for which another machine's folder is left alone: not every shared disk shares its locks
 
 
@@ -30,12 +34,25 @@ DAY = 86400.0  # seconds for which another machine's folder is left alone: not e
 def draft_folder(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, gone when the block ends."""
     _sweep(parent)
-    folder, lock = _locked(parent)
+    with _gate:
+        folder, lock = _locked(parent)
+        _open.add(folder)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _open.discard(folder)
         os.close(lock)
+
+
+def abandon() -> None:
+    """Take away what threads of this process are writing, which ends before they do."""
+    _gate.acquire()
+    for folder in list(_open):
+        for _ in range(TRIES):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
 
 
 def _locked(parent: Path) -> tuple[Path, int]:

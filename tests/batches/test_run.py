@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import functools
 import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ import torch
 
 import fdeg_codec
 from fdeg_codec import api
+from fdeg_codec.batches import threads
 from fdeg_codec.batches.record import FOLDER
 from fdeg_codec.batches.work import Outcome
 from fdeg_codec.codec.engine import Engine, load_engine
@@ -203,11 +208,30 @@ def test_an_interrupt_stops_what_runs_and_leaves_whole_files(folder: Path, tmp_p
     write(folder / "larger.tif", samples(3, height=800, width=128))
     with pytest.raises(KeyboardInterrupt):
         fdeg_codec.batch(folder, tmp_path / "out", model="tiny", tile=64, jobs=3, tell=interrupt)
+    for thread in threading.enumerate():  # an interrupt does not wait for them; they end by themselves
+        if thread.name.startswith(threads.NAME):
+            thread.join()
     made = files(tmp_path / "out")
     assert 1 <= len(made) < 6
     assert not list((tmp_path / "out").rglob(".fdeg-*/*.fdg"))
     outcomes = fdeg_codec.batch(folder, tmp_path / "out", model="tiny", tile=64, resume=True)
     assert {o.status for o in outcomes} == {"made", "kept"}
+
+
+def test_ctrl_c_ends_the_command_with_nothing_half_done(weights: Path, folder: Path, tmp_path: Path) -> None:
+    write(folder / "a-large-one.tif", samples(3, height=3000, width=1000))
+    out = tmp_path / "out"
+    words = ["batch", str(folder), str(out), "--model", "tiny", "--tile", "64", "--jobs", "2"]
+    command = [sys.executable, "-W", "ignore", "-c", "from fdeg_codec.cli.main import main; main()", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not list(out.rglob(".fdeg-draft-*/a-large-one.fdg")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "fdeg: interrupted"
+    assert not list(out.rglob(".fdeg-draft-*"))
+    assert not (out / "a-large-one.fdg").exists()
 
 
 @pytest.mark.parametrize(
