@@ -15,7 +15,7 @@ from fdeg_codec.errors import FdegError, UsageError
 
 LOWEST, HIGHEST = fixed_point(MIN_LAMBDA), fixed_point(MAX_LAMBDA)
 SHARE, DECIBELS = 0.01, 0.1  # how far below its size, or above its PSNR, a file may come out
-ENCODINGS = 4  # of the whole scene, at most
+ENCODINGS = 6  # of the whole scene, at most
 
 Measure = Callable[[int], float]  # of log2(lambda) as the header has it: the logarithm of bytes, or decibels
 
@@ -77,6 +77,16 @@ class Estimate:
             self(low + max(1, min(high - low - 1, round((high - low) * min(max(share, 0.05), 0.95)))))
 
 
+def between(tried: dict[int, float], low: float, high: float) -> int | None:
+    """Where whole encodings on both sides say that the middle lies."""
+    under = max((rate for rate, value in tried.items() if value < low), default=HIGHEST)
+    over = min((rate for rate, value in tried.items() if value > high), default=LOWEST)
+    if over - under < 2:
+        return None
+    share = ((low + high) / 2 - tried[under]) / (tried[over] - tried[under])
+    return min(max(round(under + share * (over - under)), under + 1), over - 1)
+
+
 def search(target: Target, pixels: int, estimate: Measure, encode: Measure) -> tuple[int, bool]:
     """The lambda, as the header has it, at which `encode` gave what is wanted, and whether it makes use of all that is allowed.
 
@@ -86,7 +96,7 @@ def search(target: Target, pixels: int, estimate: Measure, encode: Measure) -> t
     guess, error = Estimate(estimate), 0.0
     tried: dict[int, float] = {}
     while len(tried) < ENCODINGS:
-        rate = guess.find((low + high) / 2 - error, (high - low) / 8)
+        rate = between(tried, low, high) or guess.find((low + high) / 2 - error, (high - low) / 8)
         if rate in tried:
             break
         tried[rate] = encode(rate)
