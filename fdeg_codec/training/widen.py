@@ -73,11 +73,12 @@ def _left(net: FDEGCNet, crops: Crops) -> tuple[Tensor, Tensor]:
     """Patches (patch, sample), and what the network leaves of them unquantised: crops are made equally loud, or radar and
     noise would say it all."""
     shown, left = [], []
-    level = torch.full((BATCH,), LEVELS - 1.0)
+    device = net.y_ungain.table.device
+    level = torch.full((BATCH,), LEVELS - 1.0, device=device)
     for k in range(BATCHES):
-        x = torch.from_numpy(crops.batch(BEFORE_ALL + 1 + k, BATCH, CROP)).clamp(0, 1)
+        x = torch.from_numpy(crops.batch(BEFORE_ALL + 1 + k, BATCH, CROP)).clamp(0, 1).to(device)
         rest = x - net.synthesise(net.analyse(x) * torch.exp(net.entropy.y_gain(level))[:, :, None, None], level)
         loud = 1 / (rest.std((1, 2, 3), keepdim=True) + QUIET)
-        shown.append(patches((x - 0.5) * loud))
-        left.append(patches(rest * loud))
+        shown.append(patches((x - 0.5) * loud).cpu())
+        left.append(patches(rest * loud).cpu())
     return torch.cat(shown).double(), torch.cat(left).double()
