@@ -50,6 +50,12 @@ def test_gdn_and_its_inverse() -> None:
     torch.testing.assert_close(backward(x), x * norm)
 
 
+def test_gdn_has_no_denormals_to_multiply_with() -> None:
+    gdn = GDN(6)
+    torch.nn.init.constant_(gdn.gamma_root, 1e-21)
+    assert (gdn.gamma() >= torch.finfo(torch.float32).tiny).all()
+
+
 def test_gains_are_linear_between_levels_and_exact_on_them() -> None:
     gains = PerLevel(4)
     torch.nn.init.normal_(gains.table)
