@@ -20,6 +20,7 @@ from fdeg_codec.container.header import SIZE, Header
 from fdeg_codec.container.sections import pack_sections
 from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.source import Source
+from fdeg_codec.raster.validity import sane
 
 
 def aim(
@@ -44,11 +45,12 @@ def aim(
 
 
 def decibels(raster: Source, engine: Engine, file: Path) -> float:
-    """The PSNR of a file's samples, all bands together, in the units of the raster, of what is valid and not transparent."""
+    """The PSNR of a file's samples, all bands together, of those that `fdeg compare` counts, in the units of the raster."""
     errors = Errors(raster.dtype)
     with file.open("rb") as stream:
         for piece in Decoder(Reader(stream), engine).pieces(Span(0, raster.height), Span(0, raster.width)):
             window = Window(piece.column, piece.row, piece.samples.shape[2], piece.samples.shape[1])
             truth, _ = raster.truth(window)
-            errors.add(truth[raster.coded], piece.samples[raster.coded], np.stack([piece.valid(b) for b in raster.coded]))
+            valid = np.stack([piece.valid(b) & sane(truth[b]) for b in raster.coded])
+            errors.add(truth[raster.coded], piece.samples[raster.coded], valid)
     return errors.psnr

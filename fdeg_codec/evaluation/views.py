@@ -1,4 +1,8 @@
-"""Rasters as evaluation sees them: samples without alpha, and which of them count. An .fdg file reads like any other."""
+"""Rasters as evaluation sees them: samples without alpha, and which of them count. An .fdg file reads like any other.
+
+What is infinite, or of a size that nothing measures, does not count: with one undeclared -3.4e38 in the range that PSNR
+takes for its peak, any other error would look like none.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from fdeg_codec.errors import RasterError
+from fdeg_codec.raster.validity import sane
 from fdeg_codec.scene import Scene
 
 BLOCK = 1024  # what is read at a time
@@ -61,7 +66,7 @@ class _Raster:
         window = Window(*box)
         samples = self._data.read(self._bands, window=window)
         valid = self._data.read_masks(self._bands, window=window) > 0
-        return samples, valid & np.isfinite(samples)
+        return samples, valid & sane(samples)
 
 
 class _Fdg:
@@ -76,7 +81,8 @@ class _Fdg:
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
         found = self._scene.read((*box,), indexes=[b + 1 for b in self._bands], masked=True)
-        return np.ma.getdata(found), ~np.ma.getmaskarray(found)
+        samples = np.ma.getdata(found)
+        return samples, ~np.ma.getmaskarray(found) & sane(samples)
 
 
 @contextmanager

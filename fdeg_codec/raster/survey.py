@@ -13,7 +13,7 @@ from fdeg_codec.raster import bound, mapping
 from fdeg_codec.raster.bound import Bound
 from fdeg_codec.raster.mapping import Line, Mapping
 from fdeg_codec.raster.masks import MISSING, Layer, Layer8, LayerKind
-from fdeg_codec.raster.validity import HUGE, Rules
+from fdeg_codec.raster.validity import Rules, sane
 
 Samples = NDArray[Any]
 
@@ -81,9 +81,9 @@ class Survey:
 
     def _measure(self, band: Band, samples: Samples, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if self._rules.dtype == "float32":
-            sane = np.abs(samples) < HUGE
-            band.huge |= bool((valid & ~sane).any())
-            valid &= sane
+            moderate = sane(samples)
+            band.huge |= bool((valid & ~moderate).any())
+            valid &= moderate
             kept = samples[valid]
             band.whole &= bool(((kept == np.rint(kept)) & (np.abs(kept) < WHOLE)).all())
         kept = samples[valid]

@@ -21,6 +21,11 @@ Flags = NDArray[np.bool_]
 HUGE = 2.0**100  # no measurement: a nodata value that nobody declared, or that was declared with too few digits
 
 
+def sane(samples: Samples) -> Flags:
+    """Where samples can be measurements at all."""
+    return np.abs(samples) < HUGE if samples.dtype.kind in "fc" else np.ones(samples.shape, bool)
+
+
 @dataclass(frozen=True)
 class Rules:
     """What a raster's bands call missing, and which of them are alpha."""

@@ -16,6 +16,7 @@ import fdeg_codec
 from fdeg_codec.codec import aim, sample
 from fdeg_codec.codec.target import HIGHEST, LOWEST, Target, search
 from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.evaluation.compare import compare
 from tests.cli.conftest import Run, fdeg  # noqa: F401
 from tests.raster.rasters import coloured, samples, write
 
@@ -93,6 +94,25 @@ def test_decibels(folder: Path, tmp_path: Path, name: str, writings: list[None])
     psnr = round(decibels(folder / name, tmp_path / "between.fdg"), 2)
     assert fdeg_codec.encode(folder / name, tmp_path / "a.fdg", tile=64, psnr=psnr).met
     assert psnr <= decibels(folder / name, tmp_path / "a.fdg") <= psnr + 0.1
+
+
+@pytest.mark.parametrize("far", [math.inf, float(np.finfo("float32").min)])
+def test_decibels_beside_samples_that_are_no_measurements(tmp_path: Path, far: float) -> None:
+    """Nobody declared them nodata; they are stored exactly, and `fdeg compare` leaves them out, too."""
+    data = samples(1, "float32", 64, 64)
+    data[0, 5, 7] = far
+    source, file = write(tmp_path / "a.tif", data), tmp_path / "a.fdg"
+    counted = data < 100 if far > 0 else data > -100
+    found = []
+    for choice in ({"lambda_": 700}, {"psnr": 0}):
+        wanted = {"psnr": found[0] - 0.05} if "psnr" in choice else choice
+        assert fdeg_codec.encode(source, file, overwrite=True, **wanted).met
+        with fdeg_codec.open(file) as scene:
+            after = scene.read()
+        assert after[0, 5, 7] == np.float32(far)
+        found.append(peak_signal_noise_ratio(data[counted], after[counted], data_range=np.ptp(data[counted])))
+        assert compare(source, file, names=("psnr",))["psnr"] == pytest.approx(found[-1], abs=1e-4)
+    assert found[0] - 0.05 <= found[1] <= found[0] + 0.05
 
 
 def test_an_effort_keeps_to_its_target(tmp_path: Path) -> None:
