@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ from fdeg_codec.batches.plan import Job, Shard, plan
 from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
 from fdeg_codec.codec.encode import goal_of
-from fdeg_codec.errors import FdegError, UsageError
-from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.errors import UsageError
+from fdeg_codec.raster.atomic import check, replacing
 from fdeg_codec.raster.sink import DRIVERS
 from fdeg_codec.weights import DEFAULT_MODEL, by_name
 
@@ -46,8 +46,8 @@ def batch(
     """
     if jobs is not None and (jobs < 1 or scheduler):
         raise UsageError("--jobs excludes --scheduler: the cluster decides" if scheduler else f"--jobs {jobs}: at least 1")
-    if report and not Path(report).parent.is_dir():
-        raise FdegError(f"{report}: there is no folder {Path(report).parent}")
+    if report and not _is_stream(Path(report)):
+        check(Path(report), overwrite=True)
     source, target = Path(source), Path(target)
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
@@ -109,11 +109,19 @@ def _results(task: Task, left: list[Job], jobs: int | None, scheduler: str | Non
     return cluster.run(task, left, scheduler)
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether it is something like /dev/stdout."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _write(path: Path, outcomes: list[Outcome]) -> None:
-    """The report, in place of an earlier one."""
+    """The report: in place of an earlier one, or straight into a pipe or a device."""
     rows = [outcome.as_dict() for outcome in outcomes]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with replacing(path, overwrite=True) as draft, draft.open("w", newline="") as stream:
+    with (
+        nullcontext(path) if _is_stream(path) else replacing(path, overwrite=True) as place,
+        place.open("w", newline="") as stream,
+    ):
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()
         writer.writerows(rows)

@@ -17,22 +17,30 @@ SIDECARS = (".aux.xml", ".msk", ".ovr")  # where GDAL puts, or looks for, what t
 def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
     """A path to write to. It becomes `target`, its sidecars those of `target`, when the block ends well, and else vanishes.
 
-    An OSError in the block is the target's.
+    Where `target` is a link, the file behind it is replaced. An OSError in the block is the target's.
     """
     try:
-        if target.is_dir():
-            raise FdegError(f"{target}: is a folder")
-        if target.exists() and not overwrite:
-            raise FdegError(f"{target}: exists already (--overwrite replaces it)")
-        if not target.parent.is_dir():
-            raise FdegError(f"{target}: there is no folder {target.parent}")
-        stale = [path for suffix in SIDECARS if (path := Path(f"{target}{suffix}")).exists()]
-        with draft_folder(target.parent) as folder:
-            draft = folder / target.name
+        check(target, overwrite)
+        place = Path(os.path.realpath(target))
+        stale = [path for suffix in SIDECARS if (path := Path(f"{place}{suffix}")).exists()]
+        with draft_folder(place.parent) as folder:
+            draft = folder / place.name
             yield draft
-            _settle(draft, target, stale)
+            _settle(draft, place, stale)
     except OSError as error:
         raise FdegError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def check(target: Path, overwrite: bool) -> None:
+    """Refuse what cannot become a file here. A device or a pipe would be gone once a file took its place."""
+    if target.is_dir():
+        raise FdegError(f"{target}: is a folder")
+    if target.exists() and not target.is_file():
+        raise FdegError(f"{target}: is no regular file, and only such a one is replaced (- is standard output)")
+    if target.exists() and not overwrite:
+        raise FdegError(f"{target}: exists already (--overwrite replaces it)")
+    if not (folder := Path(os.path.realpath(target)).parent).is_dir():
+        raise FdegError(f"{target}: there is no folder {folder}")
 
 
 def _settle(draft: Path, target: Path, stale: list[Path]) -> None:

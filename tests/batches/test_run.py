@@ -96,6 +96,18 @@ def test_what_fails_is_told_and_does_not_stop_the_rest(folder: Path, tmp_path: P
     assert int(rows["a.tif"]["bytes"]) == (tmp_path / "out" / "a.fdg").stat().st_size
 
 
+def test_a_report_to_a_pipe_goes_into_it(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.tif").write_text("hello")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    fdeg_codec.batch(tmp_path / "in", tmp_path / "out", model="tiny", report=tmp_path / "pipe")
+    (row,) = csv.DictReader(os.read(reader, 1 << 16).decode().splitlines())
+    os.close(reader)
+    assert (row["source"], row["status"]) == ("bad.tif", "failed")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory"), KeyError("bug")])
 def test_whatever_goes_wrong_with_a_scene_is_one_line(
     run: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -250,6 +262,8 @@ def test_what_must_be_there_is_looked_for_before_anything_is_done(folder: Path, 
         fdeg_codec.batch(folder, tmp_path / "out", model="nonesuch")
     with pytest.raises(FdegError, match="there is no folder"):
         fdeg_codec.batch(folder, tmp_path / "out", report=tmp_path / "none" / "r.csv")
+    with pytest.raises(FdegError, match="is a folder"):
+        fdeg_codec.batch(folder, tmp_path / "out", report=tmp_path)
     assert not (tmp_path / "out").exists()
     with pytest.raises(FdegError, match="cannot be used for output"):
         fdeg_codec.batch(folder, folder / "a.tif", model="tiny")

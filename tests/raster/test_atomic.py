@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,15 +38,33 @@ def test_what_fails_leaves_all_as_it_was(tmp_path: Path, error: BaseException) -
         ("none/x", False, "there is no folder"),
         ("there/x", False, "there is no folder"),
         ("folder", True, "is a folder"),
+        ("pipe", True, "no regular file"),
+        ("link", True, "there is no folder .*nowhere$"),
         ("n" * 300, False, "File name too long"),
     ],
 )
 def test_targets_that_cannot_be(tmp_path: Path, name: str, overwrite: bool, why: str) -> None:
     (tmp_path / "there").touch()
     (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere/x")
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FdegError, match=why) as caught, replacing(tmp_path / name, overwrite):
         raise AssertionError("not to be reached")
     assert str(tmp_path / name) in str(caught.value)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_a_link_names_is_replaced_and_the_link_stays(tmp_path: Path, is_there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk/x")
+    if is_there:
+        (tmp_path / "disk" / "x").write_text("old")
+    with replacing(tmp_path / "link", is_there) as draft:
+        draft.write_text("new")
+        assert [path.name for path in tmp_path.glob(".fdeg-*")] == []  # it is written where it will lie
+    assert (tmp_path / "link").is_symlink()
+    assert {path.name: path.read_text() for path in (tmp_path / "disk").iterdir()} == {"x": "new"}
 
 
 def test_a_folder_that_takes_no_files_is_an_error_that_names_the_target() -> None:
