@@ -94,6 +94,7 @@ class Decoder:
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
         with self.entries.undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
             for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
+                self._note_loss(tile)
                 cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
                 cut = [_cut(core, span) for core, span in zip(cores, wanted, strict=True)]
                 row, column = (max(core.start, span.start) for core, span in zip(cores, wanted, strict=True))
@@ -109,10 +110,12 @@ class Decoder:
                         self.entries.request(neighbour, plane, workers)
             latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view)] for plane in view.planes}
             layers, residuals = self._layers_left(tile), self._residuals_left(tile, view)
-            if self._is_lost(tile, view):
+            if tile.number in self._broken:
                 yield partial(self._blank, tile, view)
-            else:
-                yield partial(self._tile, tile, latents, layers, residuals, view)
+                continue
+            if any(n.number in self._broken for n in self._seen(tile, view)):
+                self._note_beside(tile)
+            yield partial(self._tile, tile, latents, layers, residuals, view)
 
     def _left_of(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where that is lost and loss is only noted."""
@@ -141,17 +144,16 @@ class Decoder:
             raise error
         self._broken.setdefault(tile.number, error)
 
-    def _is_lost(self, tile: Tile, view: View) -> bool:
-        """Whether a tile of the window is lost; if not, it may still lie beside one that is."""
-        if self._damage is None:
-            return False
-        if tile.number in self._broken:
-            known = {loss.tile for loss in self._damage.lost}
-            loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
-            self._damage.lost += [] if tile.number in known else [loss]
-        elif tile.number not in self._damage.beside and any(n.number in self._broken for n in self._seen(tile, view)):
+    def _note_beside(self, tile: Tile) -> None:
+        """A tile of the window is whole, but lies beside one that is lost."""
+        if self._damage is not None and tile.number not in self._damage.beside:
             self._damage.beside.append(tile.number)
-        return tile.number in self._broken
+
+    def _note_loss(self, tile: Tile) -> None:
+        """If a tile of the window is lost, list it."""
+        if self._damage is not None and tile.number in self._broken:
+            loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
+            self._damage.lost += [] if loss in self._damage.lost else [loss]
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""
@@ -186,8 +188,12 @@ class Decoder:
                 continue
             group, maps = groups[plane], self._contents.mapping.select(groups[plane])
             if view.bounded:
-                with naming(tile, f"residual {plane}"):
-                    samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
+                try:
+                    with naming(tile, f"residual {plane}"):
+                        samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
+                except BadFileError as error:
+                    self._note(tile, error)
+                    return self._blank(tile, view)
                 continue
             if self._is_linear(scale):
                 picture = planes.gather(self._engine.preview(y, h.log2_lambda, scale)[:, :height, :width], len(group))

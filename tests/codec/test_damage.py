@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import fdeg_codec
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError, UnsupportedError
+from tests.fuzz.forge import apart
 from tests.raster.rasters import samples, write
 
 TOOL = runpy.run_path(str(Path(__file__).parents[2] / "bin" / "damage"))
@@ -103,6 +104,24 @@ def test_a_tile_far_from_the_lost_one_is_as_it_was(folder: Path) -> None:
         scene.read()
         assert [loss.tile for loss in scene.damage.lost] == [0]
         assert scene.damage.beside == [1]
+
+
+def test_a_residual_with_a_checksum_that_fits_and_samples_that_do_not_costs_its_tile(folder: Path) -> None:
+    data = samples(1, height=64, width=128)
+    file = folder / "x.fdg"
+    fdeg_codec.encode(write(folder / "in.tif", data), file, model="tiny", tile=64, max_error=2)
+    parts = apart(file.read_bytes())
+    assert parts is not None
+    parts.bodies[1] = bytes(4) + parts.bodies[1][4:]  # the CRC of its samples
+    file.write_bytes(parts.join())
+    with pytest.raises(BadFileError, match=r"tile 0 .*residual 0: .*other samples"):
+        fdeg_codec.decode(file, folder / "out.tif")
+    damage = fdeg_codec.decode(file, folder / "out.tif", salvage=True)
+    assert [loss.tile for loss in damage.lost] == [0]
+    assert "residual 0" in damage.lost[0].why
+    with rasterio.open(folder / "out.tif") as left:
+        np.testing.assert_array_equal(left.dataset_mask()[0], np.repeat([0, 255], 64))
+        assert np.abs(left.read().astype(int) - data)[:, :, 64:].max() <= 2
 
 
 def test_a_flipped_bit_costs_nothing(folder: Path) -> None:
