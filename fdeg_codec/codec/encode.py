@@ -130,10 +130,10 @@ def encode(
     if max_error is not None and isinstance(goal, Target):
         raise UsageError(f"--max-error and --{goal.word} exclude each other")
     begin = time.monotonic()
-    with Source(source, bands, max_error) as raster, replacing(target, overwrite) as draft:
+    engine = load_engine(model, device, precision)
+    with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
         if max_error is not None and quality is None and lambda_ is None:
             goal = lambda_within(raster)
-        engine = load_engine(model, device, precision)
         if isinstance(goal, Target):
             from fdeg_codec.codec.aim import aim
 

@@ -50,8 +50,11 @@ class Source:
     def __init__(self, path: Path, bands: Sequence[int] | None = None, max_error: float | None = None) -> None:
         self.path = path
         self.max_error = max_error
-        if not path.exists():
-            raise RasterError(f"{path}: no such file")
+        try:
+            if not path.exists():
+                raise RasterError(f"{path}: no such file")
+        except OSError as error:
+            raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
         self._env.__enter__()
         try:

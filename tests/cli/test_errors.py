@@ -15,6 +15,7 @@ import pytest
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.container.file import Writer
 from fdeg_codec.raster.sink import Sink
+from fdeg_codec.raster.source import Source
 from fdeg_codec.weights import SEARCH_VARIABLE
 from tests.cli.conftest import Run
 from tests.raster.rasters import samples, write
@@ -129,6 +130,23 @@ def test_bad_targets(fdeg: Run, raster: Path, file: Path) -> None:
     assert fdeg("encode", raster, raster.parent, "--overwrite", "--model", "tiny").is_one_line(1, str(raster.parent))
     assert fdeg("encode", raster, raster.with_name("n" * 300), "--model", "tiny").is_one_line(1, "too long")
     assert set(raster.parent.iterdir()) == before
+
+
+def test_what_is_seen_at_a_glance_is_said_before_all_samples_are_looked_at(
+    fdeg: Run, raster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(_: Source) -> None:
+        raise AssertionError("not to be reached")
+
+    monkeypatch.setattr(Source, "_survey", look)
+    assert fdeg("encode", raster, raster, "--model", "tiny").is_one_line(1, str(raster), "--overwrite")
+    assert fdeg("encode", raster, raster.parent / "none" / "x", "--model", "tiny").is_one_line(1, "there is no folder")
+    assert fdeg("encode", raster, raster.with_name("x"), "--model", "nonesuch").is_one_line(1, "nonesuch")
+
+
+def test_a_source_that_cannot_be_looked_for_is_not_the_target_s_fault(fdeg: Run, raster: Path) -> None:
+    name = raster.with_name("n" * 300)
+    assert fdeg("encode", name, raster.with_name("x"), "--model", "tiny").is_one_line(1, f"{name}: cannot be read")
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100])
