@@ -13,9 +13,10 @@ from fdeg_codec.batches.plan import Job, Shard, plan
 from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
 from fdeg_codec.codec.encode import goal_of
+from fdeg_codec.codec.smaller import check_scale
 from fdeg_codec.errors import UsageError
 from fdeg_codec.raster.atomic import check, replacing
-from fdeg_codec.raster.sink import DRIVERS
+from fdeg_codec.raster.sink import DRIVERS, driver_of
 from fdeg_codec.weights import DEFAULT_MODEL, by_name
 
 Format = Literal["tif", "png", "jp2", "webp"]
@@ -51,7 +52,10 @@ def batch(
     source, target = Path(source), Path(target)
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
-    if not decode:
+    if decode:
+        driver_of(target / f"*.{format}", words.get("cog", False))
+        check_scale(words.get("scale", 1))
+    else:
         goal_of(**words)
     endings = (ENDING,) if decode else tuple(DRIVERS)
     planned = plan(source, f".{format}" if decode else ENDING, endings, glob, shard)

@@ -71,6 +71,7 @@ def goal_of(
     psnr: float | None = None,
     effort: int = DEFAULT_EFFORT,
     tile: int = DEFAULT_TILE,
+    max_error: float | None = None,
     **_: Any,
 ) -> float | Target:
     """The lambda, or the target, that the words of `encode` ask for, once they make sense."""
@@ -82,6 +83,10 @@ def goal_of(
     given = [Target(word, value) for word, value in words if value is not None]
     if len(given) + (quality is not None) + (lambda_ is not None) > 1:
         raise UsageError("--quality, --lambda, --bpp, --size and --psnr exclude each other")
+    if max_error is not None and not 0 <= max_error < math.inf:
+        raise UsageError(f"--max-error {max_error:g}: a number from 0")
+    if max_error is not None and given:
+        raise UsageError(f"--max-error and --{given[0].word} exclude each other")
     return given[0].check() if given else lambda_of(quality, lambda_)
 
 
@@ -124,11 +129,7 @@ def encode(
     else what makes the file small.
     """
     source, target = Path(source), Path(target)
-    goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile)
-    if max_error is not None and not 0 <= max_error < math.inf:
-        raise UsageError(f"--max-error {max_error:g}: a number from 0")
-    if max_error is not None and isinstance(goal, Target):
-        raise UsageError(f"--max-error and --{goal.word} exclude each other")
+    goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
     begin = time.monotonic()
     engine = load_engine(model, device, precision)
     with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples

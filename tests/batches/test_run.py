@@ -249,7 +249,8 @@ def test_ctrl_c_ends_the_command_with_nothing_half_done(weights: Path, folder: P
 @pytest.mark.parametrize(
     "choice",
     [{"jobs": 0}, {"jobs": 1, "scheduler": "tcp://nowhere"}, {"shard": (0, 1)}, {"nonsense": 1}, {"lambda_": 1}, {"tile": 7}]
-    + [{"quality": 2, "lambda_": 300}, {"decode": True, "quality": 3}],
+    + [{"quality": 2, "lambda_": 300}, {"decode": True, "quality": 3}, {"max_error": -1}, {"max_error": 1, "bpp": 1}]
+    + [{"decode": True, "scale": 3}, {"decode": True, "cog": True, "format": "png"}, {"decode": True, "format": "bmp"}],
 )
 def test_bad_usage_is_found_before_anything_is_done(folder: Path, tmp_path: Path, choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
