@@ -1,7 +1,7 @@
 """Folders for what is not finished, each locked by the process that writes in it.
 
-The system lets go of the lock when that process ends, however it ends. So a folder without a lock is rubbish, and whoever
-makes the next one beside it takes it away.
+The system lets go of the lock when that process ends, however it ends. So a folder without a lock is rubbish, and the next
+process to make one beside it takes it away.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ PREFIX = ".fdeg-draft-"
 OWN = f"{PREFIX}{re.sub('[^A-Za-z0-9.]', '', platform.node())[:64]}-"
 TRIES = 100  # to remove a folder in which a thread goes on writing
 _open: set[Path] = set()  # this process's
+_swept: set[Path] = set()
 _gate = threading.Lock()  # held while one is opened, and for good by `abandon`
 DAY = 86400.0  # seconds for which another machine's folder is left alone: not every shared disk shares its locks
 
@@ -70,7 +71,10 @@ def _locked(parent: Path) -> tuple[Path, int]:
 
 
 def _sweep(parent: Path) -> None:
-    """Take away what the dead left."""
+    """Take away what the dead left: once in a process, as a batch may write a million files into one folder."""
+    if parent.absolute() in _swept:
+        return
+    _swept.add(parent.absolute())
     for folder in parent.glob(f"{PREFIX}*") if fcntl else ():
         with suppress(OSError):  # no longer there, someone else's, or locked
             if not folder.name.startswith(OWN) and time.time() - folder.stat().st_mtime < DAY:

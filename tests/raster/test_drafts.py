@@ -78,6 +78,18 @@ def test_many_at_once_do_not_take_each_other_s(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 160
 
 
+def test_a_folder_is_searched_once_however_many_files_are_written_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[Path] = []
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: searched.append(folder) or glob(folder, pattern))
+    for name in "abc":
+        with replacing(tmp_path / name, False) as draft:
+            draft.write_text(name)
+    assert searched == [tmp_path]
+
+
 def test_where_nothing_can_be_locked_nothing_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drafts, "fcntl", None)
     (tmp_path / f"{drafts.OWN}x").mkdir()
