@@ -6,6 +6,7 @@ process to make one beside it takes it away.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import re
@@ -16,11 +17,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is locked, and nothing taken away
-    fcntl = None  # type: ignore[assignment]
 
 PREFIX = ".fdeg-draft-"
 OWN = f"{PREFIX}{re.sub('[^A-Za-z0-9.]', '', platform.node())[:64]}-"
@@ -62,9 +58,8 @@ def _locked(parent: Path) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=OWN, dir=parent))
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY)
-            if fcntl:
-                with suppress(OSError):  # a file system without locks
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.exists():
                 return folder, lock
             os.close(lock)
@@ -75,7 +70,7 @@ def _sweep(parent: Path) -> None:
     if parent.absolute() in _swept:
         return
     _swept.add(parent.absolute())
-    for folder in parent.glob(f"{PREFIX}*") if fcntl else ():
+    for folder in parent.glob(f"{PREFIX}*"):
         with suppress(OSError):  # no longer there, someone else's, or locked
             if not folder.name.startswith(OWN) and time.time() - folder.stat().st_mtime < DAY:
                 continue

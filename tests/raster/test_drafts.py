@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -91,7 +92,10 @@ def test_a_folder_is_searched_once_however_many_files_are_written_into_it(
 
 
 def test_where_nothing_can_be_locked_nothing_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drafts, "fcntl", None)
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(drafts.fcntl, "flock", refuse)
     (tmp_path / f"{drafts.OWN}x").mkdir()
     with draft_folder(tmp_path) as folder:
         assert folder.is_dir()
