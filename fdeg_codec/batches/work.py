@@ -98,5 +98,5 @@ def problem(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
-        return "not enough memory; fewer scenes at once, or a smaller --tile, need less"
+        return "not enough memory; fewer scenes at once or, to encode, a smaller --tile need less"
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -72,7 +72,7 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        _leave("fdeg: not enough memory; a smaller --tile needs less", 1)
+        _leave("fdeg: not enough memory; fewer threads (OMP_NUM_THREADS=1) or, to encode, a smaller --tile need less", 1)
 
 
 def _leave(line: str, code: int) -> None:

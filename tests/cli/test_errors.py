@@ -212,12 +212,14 @@ def test_an_interrupt_leaves_nothing(
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_too_little_memory(fdeg: Run, raster: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_too_little_memory(fdeg: Run, raster: Path, file: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: Any) -> None:
         raise error
 
     monkeypatch.setattr(Writer, "add", fail)
     assert fdeg("encode", raster, raster.with_name("x"), "--model", "tiny").is_one_line(1, "not enough memory", "--tile")
+    monkeypatch.setattr(Sink, "write", fail)
+    assert fdeg("decode", file, raster.with_name("x.tif")).is_one_line(1, "not enough memory", "OMP_NUM_THREADS=1", "to encode")
 
 
 class TestWeights:
