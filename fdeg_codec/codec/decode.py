@@ -92,7 +92,8 @@ class Decoder:
         view = View(scale, some, nodata or self._contents.nodata, self._bounded and scale == 1)
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
-        with self.entries.undisturbed(), Workers(self._engine.device, len(tiles)) as workers:
+        size = self._header.samples * np.dtype(self._header.dtype).itemsize // scale**2
+        with self.entries.undisturbed(), Workers(self._engine.device, len(tiles), size) as workers:
             for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
                 self._note_loss(tile)
                 cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]

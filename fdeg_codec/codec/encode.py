@@ -228,7 +228,7 @@ def write(
     groups = groups_of(raster)
     encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
     jobs = (partial(encoder, raster.cut(window(tile))) for tile in grid)
-    with Workers(engine.device, total) as workers:
+    with Workers(engine.device, total, header.samples * np.dtype(header.dtype).itemsize) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
                 writer.add(entry)

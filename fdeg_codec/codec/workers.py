@@ -18,6 +18,7 @@ import torch
 
 NAME = "fdeg-tile"  # of the threads: cli/main.py does not wait for them when it is interrupted
 MAX_WORKERS = 8  # each holds a tile's activations, some 150 MB at 512 pixels
+HELD = 1 << 30  # bytes of samples in the tiles under way and those that wait for their turn; one of 242 bands has a quarter
 
 T = TypeVar("T")
 
@@ -35,13 +36,13 @@ def one_thread_each() -> Iterator[None]:
 
 
 class Workers:
-    """A pool for `tiles` jobs on `device`; as a context manager it gives torch its threads back."""
+    """A pool for `tiles` jobs of `tile_bytes` each on `device`; as a context manager it gives torch its threads back."""
 
-    def __init__(self, device: torch.device, tiles: int) -> None:
+    def __init__(self, device: torch.device, tiles: int, tile_bytes: int = 0) -> None:
         self._threads = torch.get_num_threads()
         count = min(self._threads, tiles, MAX_WORKERS) if device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (1,)) if count > 1 else None
-        self.ahead = 2 * count if count > 1 else 0
+        self.ahead = min(2 * count, HELD // max(tile_bytes, 1) or 1) if count > 1 else 0
 
     def __enter__(self) -> Workers:
         if getattr(_asked, "one", False):
