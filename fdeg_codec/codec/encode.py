@@ -227,7 +227,7 @@ def write(
     total = grid.down * grid.across
     groups = groups_of(raster)
     encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
-    jobs = (partial(encoder, raster.cut(window(tile))) for tile in grid)
+    jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in grid)
     with Workers(engine.device, total, header.samples * np.dtype(header.dtype).itemsize) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
@@ -242,7 +242,7 @@ def groups_of(raster: Source) -> list[list[int]]:
     return planes.groups(planes.order(raster.coded, raster.metadata.colours, raster.likeness))
 
 
-def window(tile: Tile) -> Window:
+def window_of(tile: Tile) -> Window:
     return Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
 
 

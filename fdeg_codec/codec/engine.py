@@ -55,10 +55,6 @@ class Engine:
     def latent(self) -> int:
         return self.net.architecture.latent
 
-    @property
-    def hyper(self) -> int:
-        return self.net.architecture.hyper
-
     @torch.inference_mode()
     def analyse(self, x: Picture) -> Tensor:
         """y (1, latent, row, column) of a picture (3, row, column), in natural units."""

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
 from torch import Tensor
 
 from fdeg_codec.codec import planes
-from fdeg_codec.codec.encode import pack_layer, unit_of
+from fdeg_codec.codec.encode import pack_layer, unit_of, window_of
 from fdeg_codec.codec.engine import Engine, Integers
 from fdeg_codec.codec.tile import walk
 from fdeg_codec.codec.tiles import Tile
@@ -91,8 +90,6 @@ class Sample:
         errors = Errors(self._raster.dtype)
         for tested, samples in zip(self._tested, self._for_each(self._tested, lambda t: self._decoded(t, rate)), strict=True):
             truth, valid = self._raster.truth(window_of(tested.tile))
-            transparent = [b for b in range(len(truth)) if b not in self._raster.coded]
-            valid &= (truth[transparent] > 0).all(0)
             errors.add(truth[self._raster.coded], samples, valid[self._raster.coded])
         return errors.psnr
 
@@ -127,10 +124,6 @@ class Sample:
             places = [self._raster.coded.index(band) for band in group]
             samples[places] = self._raster.mapping.select(group).from_unit(planes.gather(x, len(group)))
         return samples
-
-
-def window_of(tile: Tile) -> Window:
-    return Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
 
 
 def _pixels(tile: Tile) -> int:

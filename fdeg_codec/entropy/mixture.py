@@ -17,7 +17,6 @@ from fdeg_codec.entropy.guard import Floats, Integers
 from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, WEIGHT_ONE, gaussian_cdf, reach
 
 COMPONENTS = 3
-ROWS = 3 * COMPONENTS - 1  # of the grid: means, scales, all weights but the last
 # 2^-13 of all probability is set aside for what the mixture thinks impossible: half of it or less is shared evenly, the
 # rest goes to the escape. Trained networks are wrong more often than their tails say.
 SPARED = 13

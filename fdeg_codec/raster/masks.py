@@ -161,8 +161,8 @@ def _hidden(found: dict[Layer, Layer8 | Far], shape: tuple[int, ...]) -> NDArray
     return hidden
 
 
-def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dict[int, float | None]) -> Layer8 | None:
-    """Put layers over decoded `samples` (band, row, column) in place; returns the dataset's mask. `nodata` of coded bands."""
+def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dict[int, float | None]) -> None:
+    """Put layers over decoded `samples` (band, row, column) in place. `nodata` of coded bands."""
     hidden = _hidden(found, samples.shape[1:])
     for layer, values in found.items():
         if layer.kind in ALPHA and not isinstance(values, Far):
@@ -177,8 +177,6 @@ def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dic
             samples[band][far.flags] = far.samples
     for band in nodata:
         samples[band][hidden] = 0
-    mask = found.get(Layer("mask", None), found.get(Layer("mask-only", None)))
-    return None if isinstance(mask, Far) else mask
 
 
 def is_hidden(entries: dict[Layer, bytes], coded: list[int]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from fdeg_codec.container.sections import pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
@@ -42,8 +41,3 @@ def _value(value: object, dtype: str) -> float:
     if mapping.is_integer(dtype) and not number.is_integer():
         raise BadFileError("its nodata value cannot be one")
     return number
-
-
-def same(values: Sequence[float | None]) -> bool:
-    """Whether all bands have one value, or none; nan is itself here."""
-    return len({str(v) for v in values}) == 1

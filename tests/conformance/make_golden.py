@@ -203,7 +203,7 @@ def wild_plane(engine: Engine, parts: Parts, reach: int) -> bytes:
     """A plane of latents that no picture has."""
     rng = np.random.default_rng(reach)
     h, w = -(-parts.header.height // 16), -(-parts.header.width // 16)
-    z = rng.integers(-40, 41, (-(-h // 4), -(-w // 4), engine.hyper)).astype(np.int32)
+    z = rng.integers(-40, 41, (-(-h // 4), -(-w // 4), engine.net.architecture.hyper)).astype(np.int32)
     y = rng.integers(-reach, reach + 1, (h, w, engine.latent)).astype(np.int32)
     return encode_plane(engine.predictor(parts.header.log2_lambda), z, y)
 
