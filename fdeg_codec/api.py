@@ -6,8 +6,9 @@ from pathlib import Path
 
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.encode import Progress, encode
+from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.scene import MAX_PIXELS, AnyWindow, Scene
+from fdeg_codec.scene import AnyWindow, Scene
 
 __all__ = ["decode", "encode", "open"]
 

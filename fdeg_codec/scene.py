@@ -17,6 +17,7 @@ from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.smaller import check_scale, shrink_span
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
+from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 AnyWindow: TypeAlias = "tuple[int, int, int, int] | RasterioWindow"
 Progress = Callable[[int, int], None]
-
-MAX_PIXELS = 1 << 32  # decoded at once unless asked for: a few kilobytes may claim far more than any disk holds
 
 
 class Window(NamedTuple):

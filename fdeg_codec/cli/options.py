@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.raster.drafts import draft_folder
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -37,7 +38,7 @@ overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace D
 max_pixels: Decorator = click.option(
     "--max-pixels",
     type=click.IntRange(1),
-    default=1 << 32,
+    default=MAX_PIXELS,
     show_default=True,
     help="Refuse to decode more at once: a small file may claim to be huge.",
 )

@@ -19,6 +19,7 @@ MIN_LAMBDA, MAX_LAMBDA = 128, 4096
 TILE_UNIT = 64
 MAX_TILE = 2048
 MAX_SIDE = 2**31 - 1
+MAX_PIXELS = 2**32  # decoded at once unless asked for: a few kilobytes may claim far more than any disk holds
 MAX_SAMPLES = 2**27  # of a tile, all bands together
 PLANE_BANDS = 3
 
