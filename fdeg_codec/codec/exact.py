@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Integers = NDArray[np.int32]
 
-EPSILON = 2.0**-16  # in units: float64 networks agree to 1e-12 of a span of at most 2^18 units
+EPSILON = 2.0**-16  # in units: float64 networks agree to 1e-12 of a span, of at most 2^21 (survey.WHOLE)
 
 
 class Band(NamedTuple):

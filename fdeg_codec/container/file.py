@@ -30,7 +30,7 @@ class Writer:
         stream.write(bytes(4 * header.entries + 4))
 
     def add(self, entry: bytes) -> None:
-        """The next entry: tile by tile in rows, in each tile the planes, then the layers."""
+        """The next entry: tile by tile in rows, in each tile the planes, the layers, then the planes' residuals."""
         if len(entry) > BARE:
             entry = _crc(entry, len(self._lengths)) + entry
         self._stream.write(entry)
@@ -79,7 +79,7 @@ class Reader:
         return self._starts[0]
 
     def entry(self, tile: int, k: int) -> bytes:
-        """The k-th entry (planes, then layers) of a tile, counted in rows."""
+        """The k-th entry (planes, layers, then residuals) of a tile, counted in rows."""
         number = tile * self.header.per_tile + k
         return self._body(number, self._starts[number])
 

@@ -23,7 +23,7 @@ from fdeg_codec.networks.layers import SLOPE, LeakyReLU, conv, up
 from fdeg_codec.networks.mcam import MCAM
 
 COMPONENTS = 3
-# The grid of codec.md: means in 1/16, 64 scales evenly spaced in their logarithm, weights in 1/64.
+# The grid of FORMAT.md: means in 1/16, 64 scales evenly spaced in their logarithm, weights in 1/64.
 MEAN_STEPS = 16
 SCALES = 64
 SCALE_MIN, SCALE_MAX = 0.05, 100.0

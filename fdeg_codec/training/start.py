@@ -20,7 +20,7 @@ COMPONENT_SPREAD = (-1.2, 0.0, 0.8)  # log scales of the mixture's components ab
 
 
 def initialise(net: FDEGCNet, config: Config, crops: Crops) -> None:
-    """Everything that training.md found to matter at step 0."""
+    """Everything that was found to matter at step 0."""
     levels = torch.linspace(1 - LEVELS, 0, LEVELS)[:, None] * math.log(2) / 2  # sqrt(lambda / 4096)
     model = net.entropy
     model.y_gain.table.data[:] = levels
