@@ -15,14 +15,16 @@ from fdeg_codec.cli import options
 @options.as_json
 def command(file: str, as_json: bool) -> None:
     """Show what the .fdg FILE holds, without decoding it."""
-    from fdeg_codec.container.summary import summary
+    from fdeg_codec.container.summary import opened, summary
 
-    with options.read_from(file, ".fdg") as path:
-        table = summary(path) | {"file": file}
+    with options.read_from(file, ".fdg") as path, opened(path) as reader:
+        table = {"file": file, **summary(reader)}
+        if as_json:
+            from fdeg_codec.raster.stac import stac
+
+            table["stac"] = stac(reader)
     if as_json:
-        from fdeg_codec.raster.stac import stac
-
-        click.echo(json.dumps(table | {"stac": stac(table)}))
+        click.echo(json.dumps(table))
         return
     tiles = table.pop("tiles")
     for name, value in table.items():

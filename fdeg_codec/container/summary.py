@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,22 @@ from fdeg_codec.errors import BadFileError, FdegError, RasterError
 TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "rpcs", Kind.TAGS: "tags", Kind.BANDS: "band"}
 
 
-def summary(path: Path) -> dict[str, Any]:
-    """Header, sections and the sizes of all entries."""
+@contextmanager
+def opened(path: Path) -> Iterator[Reader]:
+    """A file to ask; what is wrong with it is said with its name."""
     try:
         with path.open("rb") as stream:
-            return _table(Reader(stream))
+            yield Reader(stream)
     except OSError as error:
         raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
     except FdegError as error:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _table(reader: Reader) -> dict[str, Any]:
+def summary(reader: Reader) -> dict[str, Any]:
+    """Header, sections and the sizes of all entries."""
     h = reader.header
     table: dict[str, Any] = {
-        "file": "",
         "version": VERSION,
         "model": h.fingerprint.hex(),
         "lambda": round(h.lambda_, 1),

@@ -83,14 +83,14 @@ def to_sections(m: Metadata) -> Sections:
     """Only what is there and not plain."""
     sections: Sections = {}
     if m.crs:
-        sections[Kind.CRS] = pack_text(_crs_text(m.crs))
+        sections[Kind.CRS] = pack_text(crs_text(m.crs))
     if m.transform:
         sections[Kind.TRANSFORM] = struct.pack("<6d", *m.transform[:6])
     if len(m.gcps) > MAX_GCPS:
         raise UnsupportedError(f"has {len(m.gcps)} ground control points; {MAX_GCPS} at most")
     if m.gcps:
         points = [[p.row, p.col, p.x, p.y, p.z, p.id, p.info] for p in m.gcps]
-        sections[Kind.GCPS] = pack_text({"crs": _crs_text(m.gcps_crs) if m.gcps_crs else None, "points": points})
+        sections[Kind.GCPS] = pack_text({"crs": crs_text(m.gcps_crs) if m.gcps_crs else None, "points": points})
     if m.rpcs:
         sections[Kind.RPCS] = pack_text(m.rpcs.to_gdal())
     if m.tags or any(m.band_tags):
@@ -191,6 +191,13 @@ def within(m: Metadata, column: int, row: int, scale: int = 1) -> Metadata:
     return moved
 
 
+def crs_text(crs: CRS) -> str:
+    """The authority's code where it says everything, else WKT."""
+    code = crs.to_epsg()
+    with rasterio.Env():
+        return f"EPSG:{code}" if code and CRS.from_epsg(code).wkt == crs.wkt else str(crs.wkt)
+
+
 def _bands(m: Metadata) -> dict[str, list[Any]]:
     plain = {
         "colours": m.colours in PLAIN_COLOURS,
@@ -204,13 +211,6 @@ def _bands(m: Metadata) -> dict[str, list[Any]]:
 
 def _plain_colours(bands: int) -> list[str]:
     return next((list(c) for c in PLAIN_COLOURS if len(c) == bands), ["undefined"] * bands)
-
-
-def _crs_text(crs: CRS) -> str:
-    """The authority's code where it says everything, else WKT."""
-    code = crs.to_epsg()
-    with rasterio.Env():
-        return f"EPSG:{code}" if code and CRS.from_epsg(code).wkt == crs.wkt else str(crs.wkt)
 
 
 def _lasting(tags: dict[str, str]) -> dict[str, str]:

@@ -1,28 +1,41 @@
-"""What a STAC item says about a file (core, projection, raster), from what `fdeg info` finds: no pixels."""
+"""What a STAC item says about a file (core, projection, raster): no pixels."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.transform import Affine
+from rasterio.warp import transform, transform_bounds
+
+from fdeg_codec.container.file import Reader
+from fdeg_codec.container.header import Header
+from fdeg_codec.container.sections import Kind
+from fdeg_codec.raster import metadata, nodata
+from fdeg_codec.raster.metadata import Metadata
+from fdeg_codec.raster.nodata import Nodata
 
 Table = dict[str, Any]
 
 
-def stac(table: Table) -> Table:
-    """Box and outline in WGS 84, projection and bands; rasterio is imported only where there is something to project."""
-    a, b, c, d, e, f = table.get("transform", (1, 0, 0, 0, 1, 0))
-    width, height = table["width"], table["height"]
-    corners = [(x, y) for x, y in ((0, 0), (0, height), (width, height), (width, 0))]
+def stac(reader: Reader) -> Table:
+    """Box and outline in WGS 84, projection and bands."""
+    h = reader.header
+    m = metadata.from_sections(reader.sections, h.bands)
+    a, b, c, d, e, f, *_ = m.transform or Affine.identity()
+    corners = [(0, 0), (0, h.height), (h.width, h.height), (h.width, 0)]
     outline = [(a * x + b * y + c, d * x + e * y + f) for x, y in corners]
-    projection: Table = {"proj:shape": [height, width]}
-    item: Table = {"bbox": None, "geometry": None, "properties": projection, "raster:bands": _bands(table)}
-    if "transform" in table:
-        projection["proj:transform"] = [a, b, c, d, e, f, 0, 0, 1]
-        projection["proj:bbox"] = _box(outline)
-    if "crs" in table:
-        projection |= _named(table["crs"])
-    if "transform" in table and "crs" in table:
-        item |= _on_earth(table["crs"], outline)
-    return item
+    projection: Table = {"proj:shape": [h.height, h.width]}
+    if m.transform:
+        projection |= {"proj:transform": list(m.transform), "proj:bbox": _box(outline)}
+    if m.crs:
+        projection |= _named(m.crs)
+    place = _on_earth(m.crs, outline) if m.transform and m.crs else {"bbox": None, "geometry": None}
+    values = nodata.unpack(reader.sections.get(Kind.NODATA), h.dtype, h.bands)
+    return {**place, "properties": projection, "raster:bands": _bands(h, m, values)}
 
 
 def _box(outline: list[tuple[float, float]]) -> list[float]:
@@ -30,36 +43,31 @@ def _box(outline: list[tuple[float, float]]) -> list[float]:
     return [min(xs), min(ys), max(xs), max(ys)]
 
 
-def _named(crs: str) -> Table:
-    """By the authority's code where it has one."""
-    if crs.startswith("EPSG:"):
-        return {"proj:code": crs, "proj:epsg": int(crs.removeprefix("EPSG:"))}
-    return {"proj:code": None, "proj:epsg": None, "proj:wkt2": crs}
+def _named(crs: CRS) -> Table:
+    """By the authority's code where that says everything."""
+    text = metadata.crs_text(crs)
+    if text.startswith("EPSG:"):
+        return {"proj:code": text, "proj:epsg": int(text.removeprefix("EPSG:"))}
+    return {"proj:code": None, "proj:epsg": None, "proj:wkt2": crs.to_wkt(version="WKT2_2019")}
 
 
-def _on_earth(crs: str, outline: list[tuple[float, float]]) -> Table:
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import RasterioError
-    from rasterio.warp import transform, transform_bounds
-
+def _on_earth(crs: CRS, outline: list[tuple[float, float]]) -> Table:
     try:
         longitudes, latitudes = transform(crs, "EPSG:4326", *zip(*outline, strict=True))
         box = transform_bounds(crs, "EPSG:4326", *_box(outline))
     except (RasterioError, CPLE_BaseError):  # one that is of no place on earth
-        return {}
+        return {"bbox": None, "geometry": None}
     ring = [[x, y] for x, y in zip(longitudes, latitudes, strict=True)]
     return {"bbox": list(box), "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}
 
 
-def _bands(table: Table) -> list[Table]:
+def _bands(h: Header, m: Metadata, nodatavals: Nodata) -> list[Table]:
     """Each band's type, and what else is known of it."""
-    said = table.get("band", {})
+    known = {"scale": m.scales, "offset": m.offsets, "unit": m.units, "description": m.descriptions}
     bands = []
-    for k in range(table["bands"]):
-        band: Table = {"data_type": table["dtype"]}
-        if "nodata" in table:
-            band["nodata"] = table["nodata"]
-        names = {"scales": "scale", "offsets": "offset", "units": "unit", "descriptions": "description"}
-        band |= {name: said[words][k] for words, name in names.items() if said.get(words) and said[words][k] is not None}
-        bands.append(band)
+    for k, value in enumerate(nodatavals):
+        band: Table = {"data_type": h.dtype}
+        if value is not None:
+            band["nodata"] = value if math.isfinite(value) else str(value)
+        bands.append(band | {name: values[k] for name, values in known.items() if values and values[k] is not None})
     return bands

@@ -22,13 +22,14 @@ from fdeg_codec.codec.tiles import Span
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import SKIPPABLE, Kind
-from fdeg_codec.container.summary import _table
+from fdeg_codec.container.summary import summary
 from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.errors import BadFileError, FdegError
 from fdeg_codec.networks.context import Cells, passes
 from fdeg_codec.raster import metadata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.sink import Sink
+from fdeg_codec.raster.stac import stac
 
 KINDS = ("none", "checkerboard", "serial")
 LATENT, HYPER = 2, 2
@@ -57,7 +58,7 @@ def container(data: bytes) -> None:
     for kind, damage in ((Reader, None), (Salvager, Damage())):
         with suppress(FdegError), mock.patch.object(entries, "decode_plane", black):
             reader = kind(io.BytesIO(data))
-            json.dumps(_table(reader))
+            json.dumps(summary(reader) | stac(reader))
             decoder = decode.Decoder(reader, Silent(), damage)  # type: ignore[arg-type]
             h = reader.header
             carried = tuple((k, v) for k, v in reader.sections.items() if k & SKIPPABLE)

@@ -19,7 +19,7 @@ from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.file import Reader, Writer
 from fdeg_codec.container.header import Header
 from fdeg_codec.container.sections import Kind, Sections, pack_text
-from fdeg_codec.container.summary import _table
+from fdeg_codec.container.summary import summary
 from fdeg_codec.entropy.guard import round_guarded
 from fdeg_codec.entropy.mixture import mixtures
 from fdeg_codec.errors import FdegError
@@ -145,5 +145,5 @@ def test_what_was_found_stays_mended(path: Path) -> None:
 
 
 def refused(reader: Reader) -> None:
-    json.dumps(_table(reader))
+    json.dumps(summary(reader))
     metadata.from_sections(reader.sections, 3)

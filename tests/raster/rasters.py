@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,19 @@ def write(
         target.write(data)
         if mask is not None:
             target.write_mask(mask)
+    return path
+
+
+def with_nodata(folder: Path, data: Samples, values: Sequence[float | None]) -> Path:
+    """A raster of bytes with a nodata value, or none, for each band: a VRT, for a GeoTIFF has but one."""
+    write(folder / "a.tif", data)
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{b}">{f"<NoDataValue>{v}</NoDataValue>" if v is not None else ""}<SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>{b}</SourceBand></SimpleSource></VRTRasterBand>'
+        for b, v in enumerate(values, 1)
+    )
+    path = folder / "a.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="{data.shape[2]}" rasterYSize="{data.shape[1]}">{bands}</VRTDataset>')
     return path
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import fdeg_codec
 from fdeg_codec.container.file import Reader
 from tests.conftest import SCENES
-from tests.raster.rasters import Samples, coloured, samples, trip, write
+from tests.raster.rasters import Samples, coloured, samples, trip, with_nodata, write
 
 MASKS = ("speckled", "corner", "tile", "none", "all")
 REAL = [
@@ -118,15 +118,9 @@ def test_a_nodata_value_for_each_band(folder: Path) -> None:
     data = np.maximum(samples(3), 1)
     for band, name in enumerate(("corner", "speckled", "tile")):
         data[band, hidden(name)] = (0, 255, 7)[band]
-    write(folder / "a.tif", data)
-    bands = "".join(
-        f'<VRTRasterBand dataType="Byte" band="{b}">{f"<NoDataValue>{v}</NoDataValue>" if v is not None else ""}<SimpleSource>'
-        f'<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>{b}</SourceBand></SimpleSource></VRTRasterBand>'
-        for b, v in ((1, 0), (2, 255), (3, None))
-    )
-    (folder / "a.vrt").write_text(f'<VRTDataset rasterXSize="90" rasterYSize="70">{bands}</VRTDataset>')
-    decoded = trip(folder / "a.vrt")
-    with rasterio.open(folder / "a.vrt") as before, rasterio.open(decoded) as after:
+    source = with_nodata(folder, data, (0, 255, None))
+    decoded = trip(source)
+    with rasterio.open(source) as before, rasterio.open(decoded) as after:
         assert before.nodatavals == (0, 255, None)
         assert after.nodatavals == (0, 0, 0)
         np.testing.assert_array_equal(after.read_masks(), before.read_masks())

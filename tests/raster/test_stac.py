@@ -10,8 +10,10 @@ import pytest
 import rasterio
 from rasterio.warp import transform, transform_bounds
 
+from fdeg_codec.container.sections import Kind, pack_text
 from tests.cli.conftest import Run, fdeg  # noqa: F401
-from tests.raster.rasters import samples, write
+from tests.fuzz import forge
+from tests.raster.rasters import samples, with_nodata, write
 
 
 def stac(fdeg: Run, folder: Path, **profile: object) -> dict:  # noqa: F811
@@ -47,4 +49,24 @@ def test_of_no_place(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
     local = 'LOCAL_CS["somewhere",UNIT["metre",1]]'
     found = stac(fdeg, tmp_path, crs=local, transform=rasterio.Affine(1, 0, 0, 0, -1, 0))
     assert found["bbox"] is None
-    assert "somewhere" in found["properties"]["proj:wkt2"]
+    assert found["properties"]["proj:wkt2"].startswith('ENGCRS["somewhere"')
+
+
+def test_nodata_of_each_band(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
+    fdeg("encode", with_nodata(tmp_path, samples(3), (0, 255, None)), tmp_path / "a.fdg", "--model", "tiny")
+    bands = json.loads(fdeg("info", tmp_path / "a.fdg", "--json").out)["stac"]["raster:bands"]
+    assert [band.get("nodata", "none") for band in bands] == [0, 255, "none"]
+
+
+def test_nodata_that_is_no_number(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
+    fdeg("encode", write(tmp_path / "a.tif", samples(1, "float32"), nodata=np.nan), tmp_path / "a.fdg", "--model", "tiny")
+    assert json.loads(fdeg("info", tmp_path / "a.fdg", "--json").out)["stac"]["raster:bands"][0]["nodata"] == "nan"
+
+
+def test_a_reference_system_that_is_none(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
+    fdeg("encode", write(tmp_path / "a.tif", samples(1), crs="EPSG:3301"), tmp_path / "a.fdg", "--model", "tiny")
+    parts = forge.apart((tmp_path / "a.fdg").read_bytes())
+    for crs in (5, "EPSG:x", "no text of a reference system"):
+        parts.sections = [(kind, pack_text(crs) if kind == Kind.CRS else data) for kind, data in parts.sections]
+        (tmp_path / "b.fdg").write_bytes(parts.join())
+        assert fdeg("info", tmp_path / "b.fdg", "--json").is_one_line(1, "b.fdg", "metadata")
