@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 RESOLUTION = 16  # bits of a band's span: the unit is never finer, so that rounding stays sure
 MOST_UNITS = 1 << 30
+LEAST_UNIT = 1e-200  # what it divides stays finite
 MARGIN = 2.0**-22  # of the largest number: what rounding to float32 may add to an error
 
 
@@ -86,7 +87,7 @@ def unpack(data: bytes, dtype: str, bands: int) -> list[Bound]:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadFileError("its bounds cannot be read") from error
     least = 1.0 if mapping.is_integer(dtype) else 0.0
-    if len(bounds) != bands or not all(0 < b.unit < math.inf and least <= b.step < math.inf for b in bounds):
+    if len(bounds) != bands or not all(LEAST_UNIT <= b.unit < math.inf and least <= b.step < math.inf for b in bounds):
         raise BadFileError("its bounds do not fit its bands")
     return bounds
 

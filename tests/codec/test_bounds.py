@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 import fdeg_codec
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.container.file import Reader
+from fdeg_codec.container.sections import Kind, pack_text
 from fdeg_codec.entropy.coder import Decoder, Encoder
 from fdeg_codec.entropy.residual import code_band
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import BadFileError, FdegError, UsageError
+from tests.fuzz import forge
 from tests.raster.rasters import Samples, coloured, samples, write
 
 
@@ -133,6 +135,16 @@ def test_a_machine_that_computes_a_little_otherwise_gets_the_same(folder: Path, 
 def test_bounds_that_are_none(folder: Path, max_error: float) -> None:
     with pytest.raises(UsageError, match="--max-error"):
         bounded(write(folder / "a.tif", samples(1)), max_error)
+
+
+def test_a_unit_that_nothing_can_be_divided_by(folder: Path) -> None:
+    bounded(write(folder / "a.tif", samples(1, "float32")), 1)
+    parts = forge.apart((folder / "bounded.fdg").read_bytes())
+    unit = pack_text({"max_error": 1, "bands": [[1e-320, 1]]})
+    parts.sections = [(kind, unit if kind == Kind.BOUND else data) for kind, data in parts.sections]
+    (folder / "forged.fdg").write_bytes(parts.join())
+    with pytest.raises(BadFileError, match="bounds do not fit"), fdeg_codec.open(folder / "forged.fdg") as scene:
+        scene.verify()
 
 
 @settings(max_examples=20)

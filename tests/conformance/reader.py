@@ -107,7 +107,7 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     assert ("bound" in sections) == header["flags"]
     if header["flags"]:
         assert len(sections["bound"]["bands"]) == header["bands"]
-        assert all(unit > 0 and step >= (header["type"] != "float32") for unit, step in sections["bound"]["bands"])
+        assert all(unit >= 1e-200 and step >= (header["type"] != "float32") for unit, step in sections["bound"]["bands"])
     layers = sections.get("layers", [])
     assert len(layers) == header["layers"]
     bands = range(header["bands"])

@@ -31,7 +31,7 @@ WORDS = (
     "bidx",
     "\x1b[2J",
 )
-ODD = (None, True, -1, 0, 0.5, 1e308, float("nan"), float("inf"), 10**30, [], {}, [[]], *WORDS)
+ODD = (None, True, -1, 0, 0.5, 1e-320, 1e308, float("nan"), float("inf"), 10**30, [], {}, [[]], *WORDS)
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _number(parts: Parts, rng: random.Random, scramble: Callable[[bytes], bytes]
 
 def _section(parts: Parts, rng: random.Random, scramble: Callable[[bytes], bytes]) -> None:
     if not parts.sections or rng.random() < 0.2:
-        kind = rng.choice((1, 2, 3, 4, *range(128, 136)))
+        kind = rng.choice((*range(1, 6), *range(128, 136)))
         parts.sections = sorted([(kind, packed(rng.choice(ODD), rng)), *((k, v) for k, v in parts.sections if k != kind)])
         return
     k = rng.randrange(len(parts.sections))
