@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fdeg_codec.codec.damage import Damage
@@ -20,6 +21,7 @@ def decode(
     target: Path | str,
     *,
     window: AnyWindow | None = None,
+    bands: Sequence[int] | None = None,
     scale: int = 1,
     cog: bool = False,
     device: DeviceName = "auto",
@@ -30,12 +32,12 @@ def decode(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Damage:
-    """Decode an .fdg file, or a window (column, row, width, height) of it, into a raster file, 2, 4, 8 or 16 times
-    smaller with `scale`, a GeoTIFF cloud-optimized with `cog`.
+    """Decode an .fdg file, or a window (column, row, width, height) of it, or some `bands` (from 1), into a raster file,
+    2, 4, 8 or 16 times smaller with `scale`, a GeoTIFF cloud-optimized with `cog`.
 
     With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
     """
     how: dict[str, bool] = {"preview": preview, "salvage": salvage}
     with Scene(source, device=device, precision=precision, max_pixels=max_pixels, **how) as scene:
-        scene.save(target, window, scale=scale, cog=cog, overwrite=overwrite, progress=progress)
+        scene.save(target, window, bands=bands, scale=scale, cog=cog, overwrite=overwrite, progress=progress)
         return scene.damage

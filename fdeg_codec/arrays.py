@@ -43,10 +43,11 @@ class FdegBackend(BackendEntrypoint):
         choices = {"device": device, "precision": precision}
         manager = CachingFileManager(Scene, path, lock=LOCK, kwargs=choices)
         scene = manager.acquire()
-        lazy = indexing.LazilyIndexedArray(FdegArray(manager, scene, scale))
+        masked = mask_and_scale and _hides_more_than_nodata(scene)
+        lazy = indexing.LazilyIndexedArray(FdegArray(manager, scene, scale, masked))
         bands, tile = scene.shape[0], scene.tile // scale
         encoding = {"preferred_chunks": {"band": bands, "y": tile, "x": tile}, "source": path}
-        data = xr.Variable(("band", "y", "x"), lazy, _attributes(scene), encoding)
+        data = xr.Variable(("band", "y", "x"), lazy, _attributes(scene, masked), encoding)
         dataset = xr.Dataset({"band_data": data}, _coordinates(scene, scale), _tags(scene))
         dataset.set_close(manager.close)
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or [])
@@ -58,14 +59,14 @@ class FdegBackend(BackendEntrypoint):
 
 
 class FdegArray(BackendArray):
-    """The samples of a scene, decoded when they are asked for."""
+    """The samples of a scene, decoded when they are asked for; with `masked` as floats, of which some are no number."""
 
-    def __init__(self, manager: CachingFileManager[Scene], scene: Scene, scale: int) -> None:
-        self._manager, self._scale = manager, scale
+    def __init__(self, manager: CachingFileManager[Scene], scene: Scene, scale: int, masked: bool) -> None:
+        self._manager, self._scale, self._masked = manager, scale, masked
         bands, height, width = scene.shape
         self._full = height, width
         self.shape = bands, -(-height // scale), -(-width // scale)
-        self.dtype = np.dtype(scene.dtype)
+        self.dtype = np.dtype(np.float32 if masked else scene.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
@@ -83,7 +84,9 @@ class FdegArray(BackendArray):
             with LOCK:
                 scene = self._manager.acquire(needs_lock=False)
                 window = left, top, right - left, bottom - top
-                part = scene.read(window, indexes=[int(b) + 1 for b in bands], scale=self._scale)
+                part = scene.read([int(b) + 1 for b in bands], window=window, scale=self._scale, masked=self._masked)
+            if self._masked:
+                part = part.astype(self.dtype).filled(np.nan)  # type: ignore[attr-defined]
             part = part[:, rows - rows.min()][:, :, columns - columns.min()]
         single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)
         return part[single]
@@ -95,11 +98,16 @@ def _positions(key: Any, size: int) -> NDArray[np.intp]:
     return np.atleast_1d(np.asarray(key, np.intp))
 
 
-def _attributes(scene: Scene) -> dict[str, Any]:
+def _hides_more_than_nodata(scene: Scene) -> bool:
+    """Whether pixels are left out that one fill value for all bands does not tell."""
+    return scene.has_mask or len({str(value) for value in scene.nodatavals}) > 1
+
+
+def _attributes(scene: Scene, masked: bool) -> dict[str, Any]:
     """What CF and rioxarray call nodata, scale and offset, and the names of bands; a scale only if all bands share it."""
     m = scene.metadata
     attributes: dict[str, Any] = {"grid_mapping": "spatial_ref"}
-    if scene.nodata is not None:
+    if scene.nodata is not None and not masked:
         attributes["_FillValue"] = np.dtype(scene.dtype).type(scene.nodata)
     if len({*m.scales}) == 1 == len({*m.offsets}) and (m.scales[0], m.offsets[0]) != (1, 0):
         attributes |= {"scale_factor": m.scales[0], "add_offset": m.offsets[0]}

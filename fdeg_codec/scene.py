@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.codec.contents import contents
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece
 from fdeg_codec.codec.engine import load_engine
@@ -22,7 +23,7 @@ from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
-from fdeg_codec.raster import metadata
+from fdeg_codec.raster import masks, metadata
 from fdeg_codec.raster import nodata as nodatas
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
@@ -107,6 +108,23 @@ class Scene:
         return h.bands, h.height, h.width
 
     @property
+    def count(self) -> int:
+        return self.shape[0]
+
+    @property
+    def indexes(self) -> tuple[int, ...]:
+        """The numbers of the bands, from 1."""
+        return tuple(range(1, self.count + 1))
+
+    @property
+    def height(self) -> int:
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.shape[2]
+
+    @property
     def dtype(self) -> str:
         return self._reader.header.dtype
 
@@ -114,6 +132,12 @@ class Scene:
     def nodata(self) -> float | None:
         """The first band's nodata value."""
         return self.nodatavals[0]
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether a mask or an alpha band hides pixels, whatever their values."""
+        with self._naming():
+            return any(layer.kind in (*masks.MASK, *masks.ALPHA) for layer in contents(self._reader).layers)
 
     @property
     def tile(self) -> int:
@@ -145,9 +169,9 @@ class Scene:
 
     def read(
         self,
-        window: AnyWindow | None = None,
-        *,
         indexes: int | Sequence[int] | None = None,
+        *,
+        window: AnyWindow | None = None,
         masked: bool = False,
         scale: int = 1,
     ) -> NDArray[Any]:
@@ -177,12 +201,13 @@ class Scene:
         target: Path | str,
         window: AnyWindow | None = None,
         *,
+        bands: Sequence[int] | None = None,
         scale: int = 1,
         cog: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Decode into a raster file, in the format that the ending of its name says.
+        """Decode into a raster file, in the format that the ending of its name says; of `bands` (from 1) those, in this order.
 
         A GeoTIFF has one nodata value for all bands: where they differ, the first of them serves all.
         """
@@ -190,16 +215,17 @@ class Scene:
 
         target, w = Path(target), self._inside(window)
         driver = driver_of(target, cog)
-        part = _smaller(w, scale)
+        part, chosen = _smaller(w, scale), self._bands(bands)
         described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
+        described = metadata.chosen(described, [band + 1 for band in chosen])
         with replacing(target, overwrite) as partial:
             self._opened()
-            shape = self.shape[0], part.height, part.width
-            value = next((v for v in self.nodatavals if v is not None), None)
+            shape = len(chosen), part.height, part.width
+            value = next((self.nodatavals[b] for b in chosen if self.nodatavals[b] is not None), None)
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
-                for done, piece in enumerate(self._pieces(w, scale, nodata=(value,) * self.shape[0]), 1):
-                    sink.write(piece.samples, piece.row - part.row, piece.column - part.column, piece.mask)
+                for done, piece in enumerate(self._pieces(w, scale, chosen, (value,) * self.count), 1):
+                    sink.write(piece.samples[chosen], piece.row - part.row, piece.column - part.column, piece.mask)
                     if progress:
                         progress(done, total)
 
@@ -268,8 +294,11 @@ class Scene:
 
 def _whole(window: AnyWindow) -> tuple[int, int, int, int]:
     """Column, row, width and height; of rasterio's windows, too."""
-    numbers = window if isinstance(window, tuple) else window.flatten()
-    column, row, width, height = (int(n) for n in numbers)
+    numbers = window if isinstance(window, Sequence) else window.flatten()
+    try:
+        column, row, width, height = (int(n) for n in numbers)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"window {numbers}: column, row, width and height make one") from error
     if (column, row, width, height) != tuple(numbers):
         raise UsageError(f"window {numbers}: whole pixels only")
     return column, row, width, height

@@ -11,7 +11,7 @@ import rasterio
 
 import fdeg_codec
 from fdeg_codec.container.file import Reader
-from tests.raster.rasters import coloured, samples, write
+from tests.raster.rasters import coloured, samples, with_nodata, write
 
 xr = pytest.importorskip("xarray")
 
@@ -73,6 +73,28 @@ def test_only_the_tiles_and_bands_asked_for_are_decoded(file: Path, monkeypatch:
         assert np.isfinite(pixel.values)
     assert {tile for tile, _ in asked} <= {0, 1, 3, 4}
     assert {k for _, k in asked} == {1, 2}  # the second plane, and nodata
+
+
+@pytest.mark.parametrize("kind", ["nodata of each band", "mask", "alpha"])
+def test_what_hides_pixels_beside_one_nodata_value_hides_them_here_too(weights: Path, tmp_path: Path, kind: str) -> None:
+    data = np.maximum(samples(4), 1)
+    data[:3, 10:20, 30:50] = 0
+    data[3] = np.where(data[0] > 0, 255, 0)
+    if kind == "alpha":
+        source = write(tmp_path / "a.tif", data, coloured("red", "green", "blue", "alpha"))
+    elif kind == "mask":
+        source = write(tmp_path / "a.tif", data[:3], mask=data[3])
+    else:
+        source = with_nodata(tmp_path, data, (None, 0, 255, 7))
+    fdeg_codec.encode(source, tmp_path / "b.fdg", model="tiny")
+    with fdeg_codec.open(tmp_path / "b.fdg") as scene:
+        truth = scene.read(masked=True)
+    assert truth.mask.any()
+    with xr.open_dataset(tmp_path / "b.fdg", engine=FdegBackend) as dataset:
+        np.testing.assert_array_equal(dataset.band_data.values, truth.astype(float).filled(np.nan))
+        np.testing.assert_array_equal(dataset.band_data[1, 15].values, truth.astype(float).filled(np.nan)[1, 15])
+    with xr.open_dataset(tmp_path / "b.fdg", engine=FdegBackend, mask_and_scale=False) as plain:
+        np.testing.assert_array_equal(plain.band_data.values, truth.data)
 
 
 def test_by_dask_and_through_pickle(file: Path) -> None:

@@ -20,6 +20,7 @@ LOST = 3  # the exit code of what was decoded, but not all of it
 @click.argument("src")
 @click.argument("dst")
 @click.option("--window", type=options.WindowType(), help="Decode these pixels only, and only the tiles they need.")
+@options.bands
 @click.option("--preview", is_flag=True, help="Leave out what bounds the errors: faster, and reads less.")
 @options.scale
 @options.cog

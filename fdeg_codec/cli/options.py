@@ -67,7 +67,7 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
         device,
         precision,
         click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64."),
-        click.option("--bands", type=NumbersType(), help="These bands only, in this order, counted from 1."),
+        bands,
     )
     for choice in reversed(choices):
         command = choice(command)
@@ -97,6 +97,9 @@ class NumbersType(click.ParamType[list[int]]):
             return [int(part) for part in value.split(",")]
         except ValueError:
             self.fail(f"{value!r} is not whole numbers with commas between them", param, ctx)
+
+
+bands: Decorator = click.option("--bands", type=NumbersType(), help="These bands only, in this order, counted from 1.")
 
 
 class ListType(click.ParamType[tuple[str, ...]]):

@@ -80,7 +80,7 @@ class _Fdg:
         self.shape = (len(self._bands), *scene.shape[1:])
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
-        found = self._scene.read((*box,), indexes=[b + 1 for b in self._bands], masked=True)
+        found = self._scene.read(window=(*box,), indexes=[b + 1 for b in self._bands], masked=True)
         samples = np.ma.getdata(found)
         return samples, ~np.ma.getmaskarray(found) & sane(samples)
 

@@ -168,7 +168,8 @@ def chosen(m: Metadata, indexes: list[int]) -> Metadata:
     names = ("band_tags", "colours", "descriptions", "units", "scales", "offsets")
     some = replace(m)
     for name in names:
-        setattr(some, name, [getattr(m, name)[n - 1] for n in indexes])
+        values = getattr(m, name)
+        setattr(some, name, [values[n - 1] for n in indexes] if values else [])
     return some
 
 

@@ -99,7 +99,7 @@ def test_windows_are_the_same_pixels_and_a_preview_is_near_and_reads_less(
     data = samples(4, "uint16", 150, 140)
     bounded(write(folder / "a.tif", data), 20, quality=6)
     with fdeg_codec.open(folder / "bounded.fdg") as scene:
-        np.testing.assert_array_equal(scene.read((50, 60, 40, 30)), scene.read()[:, 60:90, 50:90])
+        np.testing.assert_array_equal(scene.read(window=(50, 60, 40, 30)), scene.read()[:, 60:90, 50:90])
         assert scene.verify() == 9 * 4
     asked: list[int] = []
     entry = Reader.entry

@@ -99,7 +99,7 @@ def test_a_lost_tile_of_a_masked_scene_is_masked(folder: Path) -> None:
 def test_a_tile_far_from_the_lost_one_is_as_it_was(folder: Path) -> None:
     file = damaged(folder, samples(1, height=64, width=300), broken=0)
     with rasterio.open(folder / "whole.tif") as whole, fdeg_codec.open(file, salvage=True) as scene:
-        np.testing.assert_array_equal(scene.read((128, 0, 172, 64)), whole.read()[:, :, 128:])
+        np.testing.assert_array_equal(scene.read(window=(128, 0, 172, 64)), whole.read()[:, :, 128:])
         assert not scene.damage
         scene.read()
         assert [loss.tile for loss in scene.damage.lost] == [0]
@@ -154,7 +154,7 @@ def test_a_picture_larger_than_asked_for_is_not_decoded(folder: Path) -> None:
         fdeg_codec.decode(folder / "x.fdg", folder / "y.tif", max_pixels=6399)
     fdeg_codec.decode(folder / "x.fdg", folder / "y.tif", max_pixels=6400)
     with fdeg_codec.open(folder / "x.fdg", max_pixels=100) as scene:
-        assert scene.read((90, 54, 10, 10)).shape == (1, 10, 10)
+        assert scene.read(window=(90, 54, 10, 10)).shape == (1, 10, 10)
         with pytest.raises(UnsupportedError, match="max-pixels"):
             scene.read()
         with pytest.raises(UnsupportedError, match="max-pixels"):

@@ -82,7 +82,7 @@ def test_pixels_lie_where_those_lie_that_they_stand_for(
         with fdeg_codec.open(file) as scene:
             part = scene.read(scale=scale)[:, first[1] : last[1] + 1, first[0] : last[0] + 1]
             np.testing.assert_array_equal(small.read(), part)
-            np.testing.assert_array_equal(scene.read(window, scale=scale), part)
+            np.testing.assert_array_equal(scene.read(window=window, scale=scale), part)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -145,7 +145,7 @@ def test_from_a_quarter_on_a_window_reads_its_own_tiles_and_synthesises_nothing(
     monkeypatch.setattr(Reader, "entry", lambda self, tile, k: asked.append(tile) or entry(self, tile, k))
     monkeypatch.setattr(Engine, "synthesise", lambda *words: synthesised.append(None) or synthesise(*words))
     with fdeg_codec.open(file) as scene:
-        scene.read((5, 5, 40, 40), scale=scale)
+        scene.read(window=(5, 5, 40, 40), scale=scale)
     assert sorted(set(asked)) == tiles
     assert bool(synthesised) == (scale == 2)
 
@@ -156,7 +156,7 @@ def test_threads_change_nothing(file: Path) -> None:
         for scale in SCALES:
             whole = scene.read(scale=scale)
             for column in (0, 64, 128):
-                part = scene.read((column, 0, 64, HEIGHT), scale=scale)
+                part = scene.read(window=(column, 0, 64, HEIGHT), scale=scale)
                 np.testing.assert_array_equal(part, whole[:, :, column // scale : column // scale + part.shape[2]])
 
 

@@ -33,6 +33,8 @@ def test_a_scene_reads_like_a_raster(file: Path, source: Path) -> None:
         assert scene.dtype == "uint8"
         assert scene.crs == before.crs
         assert scene.transform == before.transform
+        for name in ("count", "width", "height", "indexes", "nodata", "nodatavals"):
+            assert getattr(scene, name) == getattr(before, name)
         known = ("count", "width", "height", "dtype", "nodata", "crs", "transform")
         assert {k: scene.profile[k] for k in known} == {k: before.profile[k] for k in known}
         assert scene.read().shape == scene.shape
@@ -46,7 +48,7 @@ def test_bands_and_masks_are_read_as_rasterio_reads_them(file: Path, tmp_path: P
         assert scene.bounds == decoded.bounds
         for indexes in (None, 2, [3], [3, 1, 1]):
             for masked in (False, True):
-                mine, theirs = (d.read(indexes=indexes, window=window, masked=masked) for d in (scene, decoded))
+                mine, theirs = (d.read(indexes, window=window, masked=masked) for d in (scene, decoded))
                 np.testing.assert_array_equal(mine, theirs)
                 assert mine.shape == theirs.shape
                 assert type(mine) is type(theirs)
@@ -56,8 +58,12 @@ def test_bands_and_masks_are_read_as_rasterio_reads_them(file: Path, tmp_path: P
         for number in (0, 4):
             with pytest.raises(UsageError, match=f"has no band {number}; its bands are 1 to 3"):
                 scene.read(indexes=number)
+        np.testing.assert_array_equal(scene.read(window=[5, 10, 60, 50]), scene.read(window=window))
         with pytest.raises(UsageError, match="whole pixels"):
-            scene.read(rasterio.windows.Window(0.5, 0, 10, 10))
+            scene.read(window=rasterio.windows.Window(0.5, 0, 10, 10))
+        for wrong in ((1, 2, 3), ((0, 5), (0, 5)), ("a", 1, 1, 1)):
+            with pytest.raises(UsageError, match="column, row, width and height"):
+                scene.read(window=wrong)
 
 
 @pytest.mark.parametrize("kind", ["alpha", "mask"])
@@ -84,12 +90,29 @@ def test_bands_that_are_not_asked_for_are_not_decoded(weights: Path, tmp_path: P
         np.testing.assert_array_equal(fourth, scene.read()[3])
 
 
+def test_some_bands_are_decoded_in_their_order(weights: Path, tmp_path: Path) -> None:
+    """As GDAL's translation with -b: their colours and descriptions come along; nodata and masks, too."""
+    data = samples(4, "uint16")
+    data[:, 10:30, 20:40] = 7
+    described = coloured("red", "green", "blue", "nir")
+    source = write(tmp_path / "a.tif", data, lambda t: (described(t), t.set_band_description(4, "B8")), nodata=7)
+    fdeg_codec.encode(source, tmp_path / "a.fdg", model="tiny")
+    fdeg_codec.decode(tmp_path / "a.fdg", tmp_path / "all.tif")
+    fdeg_codec.decode(tmp_path / "a.fdg", tmp_path / "some.tif", bands=[4, 1])
+    with rasterio.open(tmp_path / "all.tif") as whole, rasterio.open(tmp_path / "some.tif") as some:
+        np.testing.assert_array_equal(some.read(masked=True), whole.read([4, 1], masked=True))
+        assert some.colorinterp == (whole.colorinterp[3], whole.colorinterp[0])
+        assert (some.descriptions, some.nodatavals) == (("B8", None), (7, 7))
+    with pytest.raises(UsageError, match="has no band 5"):
+        fdeg_codec.decode(tmp_path / "a.fdg", tmp_path / "none.tif", bands=[5])
+
+
 def test_save_read_and_decode_agree(file: Path, tmp_path: Path) -> None:
     window = (30, 20, 50, 40)
     seen: list[tuple[int, int]] = []
     with fdeg_codec.open(str(file)) as scene:
         scene.save(tmp_path / "saved.tif", window, progress=lambda done, total: seen.append((done, total)))
-        pixels = scene.read(window)
+        pixels = scene.read(window=window)
     fdeg_codec.decode(file, str(tmp_path / "decoded.tif"), window=window)
     for name in ("saved.tif", "decoded.tif"):
         with rasterio.open(tmp_path / name) as after:

@@ -52,14 +52,16 @@ def test_threads_change_nothing_that_matters(file: Path) -> None:
         whole = scene.read()
         torch.set_num_threads(2)
         np.testing.assert_array_equal(scene.read(), whole)
-        np.testing.assert_allclose(scene.read((10, 20, 30, 40)), whole[:, 20:60, 10:40], rtol=0, atol=1)
+        np.testing.assert_allclose(scene.read(window=(10, 20, 30, 40)), whole[:, 20:60, 10:40], rtol=0, atol=1)
 
 
 def test_windows_in_any_order_from_one_scene_equal_the_whole(file: Path) -> None:
     with fdeg_codec.open(file) as scene:
         whole = scene.read()
         for column, row in [(200, 200), (0, 0), (250, 10), (5, 230), (120, 130), (200, 200)]:
-            np.testing.assert_array_equal(scene.read((column, row, 50, 30)), whole[:, row : row + 30, column : column + 50])
+            np.testing.assert_array_equal(
+                scene.read(window=(column, row, 50, 30)), whole[:, row : row + 30, column : column + 50]
+            )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_windows_in_any_order_from_one_scene_equal_the_whole(file: Path) -> None
 )
 def test_a_window_outside_the_picture_is_an_error_that_states_both(file: Path, window: tuple[int, int, int, int]) -> None:
     with fdeg_codec.open(file) as scene, pytest.raises(UsageError) as caught:
-        scene.read(window)
+        scene.read(window=window)
     assert ",".join(map(str, window)) in str(caught.value)
     assert f"{WIDTH} x {HEIGHT}" in str(caught.value)
 
@@ -101,7 +103,7 @@ def test_a_window_reads_only_its_tiles_and_their_neighbours(
 
     monkeypatch.setattr(Reader, "entry", counted)
     with fdeg_codec.open(grid) as scene:
-        scene.read(window)
+        scene.read(window=window)
     near = {
         5 * (r + i) + c + j
         for r, c in touched
@@ -147,7 +149,7 @@ def test_latents_far_above_are_dropped(tower: Path) -> None:
 def test_windows_read_upwards_gather_no_latents(tower: Path) -> None:
     with fdeg_codec.open(tower) as scene:
         for row in reversed(range(0, 768, 64)):
-            scene.read((0, row, 100, 64))
+            scene.read(window=(0, row, 100, 64))
             assert len(rows_of(scene._opened())) <= 5
 
 
@@ -163,7 +165,7 @@ def test_a_broken_tile_does_not_spoil_the_windows_that_do_not_need_it(grid: Path
         for _ in range(2):
             with pytest.raises(FdegError, match=r"a\.fdg: tile 19 \(rows 192 to 255, columns 256 to 319\)"):
                 scene.read()
-            np.testing.assert_array_equal(scene.read((100, 20, 100, 100)), whole[:, 20:120, 100:200])
+            np.testing.assert_array_equal(scene.read(window=(100, 20, 100, 100)), whole[:, 20:120, 100:200])
 
 
 def test_a_tile_without_valid_pixels_is_not_synthesised(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +181,7 @@ def test_a_tile_without_valid_pixels_is_not_synthesised(weights: Path, tmp_path:
 
     monkeypatch.setattr(Engine, "synthesise", counted)
     with fdeg_codec.open(tmp_path / "a.fdg") as scene:
-        assert (scene.read((64, 0, 64, 64)) == 0).all()
+        assert (scene.read(window=(64, 0, 64, 64)) == 0).all()
         assert len(calls) == 0
         scene.read()
         assert len(calls) == 2
