@@ -87,10 +87,10 @@ class Task:
         return {k: v for k, v in report.as_dict().items() if k not in ("source", "target")}
 
     def _decode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
-        api.decode(source, target, overwrite=True, progress=progress, **self.words)
-        with api.open(source) as scene:
-            bands, height, width = scene.shape
-        return {"width": width, "height": height, "bands": bands, "bytes": target.stat().st_size}
+        damage = api.decode(source, target, overwrite=True, progress=progress, **self.words)
+        with api.open(source, salvage=self.words.get("salvage", False)) as scene:
+            details = {"width": scene.width, "height": scene.height, "bands": scene.count, "bytes": target.stat().st_size}
+        return details | ({"lost": [loss.tile for loss in damage.lost]} if damage else {})
 
 
 def problem(error: BaseException) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +45,9 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @click.option("--format", type=click.Choice(["tif", "png", "jp2", "webp"]), default="tif", help="Of decoded scenes.")
 @options.scale
 @options.cog
+@options.preview
+@options.salvage
+@options.max_pixels
 @click.option("--scheduler", help="Work on a Dask cluster: its scheduler's address, or the file it leaves.")
 @options.encoding
 @options.as_json
@@ -56,18 +61,22 @@ def command(ctx: click.Context, /, src: str, dst: str, as_json: bool, **choices:
 
     given = {name: value for name, value in choices.items() if name in OWN or _is_given(ctx, name)}
     with options.progress("scenes") as progress:
-        outcomes = batch(src, dst, progress=progress, tell=_tell, **given)
+        outcomes = batch(src, dst, progress=progress, tell=partial(_tell, Path(src)), **given)
     counts = {status: sum(o.status == status for o in outcomes) for status in ("made", "kept", "failed")}
     if as_json:
         click.echo(json.dumps(counts | {"scenes": [o.as_dict() for o in outcomes]}))
     if counts["failed"]:
         raise FdegError(f"{counts['failed']} of {len(outcomes)} scenes failed")
+    if any("lost" in outcome.details for outcome in outcomes):
+        ctx.exit(options.LOST)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(folder: Path, outcome: Outcome) -> None:
     if outcome.status == "failed":
         click.echo(f"fdeg: {outcome.error}", err=True)
+    if "lost" in outcome.details:
+        click.echo(f"fdeg: {folder / outcome.source}: lost: tiles {', '.join(map(str, outcome.details['lost']))}", err=True)

@@ -13,20 +13,18 @@ from fdeg_codec.cli import options
 if TYPE_CHECKING:
     from fdeg_codec.codec.damage import Damage
 
-LOST = 3  # the exit code of what was decoded, but not all of it
-
 
 @click.command()
 @click.argument("src")
 @click.argument("dst")
 @click.option("--window", type=options.WindowType(), help="Decode these pixels only, and only the tiles they need.")
 @options.bands
-@click.option("--preview", is_flag=True, help="Leave out what bounds the errors: faster, and reads less.")
+@options.preview
 @options.scale
 @options.cog
 @options.device
 @options.precision
-@click.option("--salvage", is_flag=True, help="Decode what is left of a damaged file; exit code 3 if anything is lost.")
+@options.salvage
 @options.max_pixels
 @options.overwrite
 @options.as_json
@@ -47,7 +45,7 @@ def command(src: str, dst: str, as_json: bool, **choices: Any) -> None:
         for line in _lines(damage):
             click.echo(f"fdeg: {src}: {line}", err=True)
     if damage:
-        click.get_current_context().exit(LOST)
+        click.get_current_context().exit(options.LOST)
 
 
 def _lines(damage: Damage) -> Iterator[str]:

@@ -19,6 +19,7 @@ from fdeg_codec.weights import DEFAULT_MODEL
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 STANDARD = "-"
+LOST = 3  # the exit code of what was decoded, but not all of it
 
 device: Decorator = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where the networks run."
@@ -41,6 +42,10 @@ max_pixels: Decorator = click.option(
     default=MAX_PIXELS,
     show_default=True,
     help="Refuse to decode more at once: a small file may claim to be huge.",
+)
+preview: Decorator = click.option("--preview", is_flag=True, help="Leave out what bounds the errors: faster, and reads less.")
+salvage: Decorator = click.option(
+    "--salvage", is_flag=True, help="Decode what is left of a damaged file; exit code 3 if anything is lost."
 )
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 

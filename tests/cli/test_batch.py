@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import rasterio
 
+from fdeg_codec.container.file import Reader
 from tests.batches.conftest import files, folder  # noqa: F401
 from tests.cli.conftest import Run
 
@@ -46,6 +48,24 @@ def test_failures_are_a_line_each_and_the_exit_code(fdeg: Run, folder: Path) -> 
 def test_bad_usage(fdeg: Run, folder: Path, arguments: list[str]) -> None:  # noqa: F811
     assert fdeg("batch", folder, folder.parent / "out", *arguments).is_one_line(2)
     assert not (folder.parent / "out").exists()
+
+
+def test_what_decode_can_a_batch_can(fdeg: Run, folder: Path) -> None:  # noqa: F811
+    out, back = folder.parent / "out", folder.parent / "back"
+    assert fdeg("batch", folder, out, "--model", "tiny", "--tile", 64).code == 0
+    with (out / "a.fdg").open("rb") as stream:
+        at = Reader(stream).overhead + 30
+    whole = (out / "a.fdg").read_bytes()
+    (out / "a.fdg").write_bytes(whole[:at] + bytes(20) + whole[at + 20 :])
+    assert fdeg("batch", out, back, "--decode", "--bands", "2", "--preview", "--glob", "b*") == (0, "", "")
+    with rasterio.open(back / "b.tif") as decoded:
+        assert decoded.count == 1
+    outcome = fdeg("batch", out, folder.parent / "left", "--decode", "--salvage", "--json")
+    assert (outcome.code, outcome.err) == (3, f"fdeg: {out / 'a.fdg'}: lost: tiles 0\n")
+    assert [scene.get("lost") for scene in json.loads(outcome.out)["scenes"]] == [[0], None, None, None]
+    outcome = fdeg("batch", out, folder.parent / "none", "--decode", "--max-pixels", 10)
+    assert outcome.code == 1
+    assert "--max-pixels" in outcome.err
 
 
 def test_what_is_no_folder(fdeg: Run, raster: Path) -> None:
