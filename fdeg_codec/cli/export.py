@@ -13,7 +13,8 @@ import click
 @click.option("--config", required=True, help="The configuration that the training in OUT was given.")
 @click.option("--weights", "folder", type=click.Path(path_type=Path), default=Path("weights"), show_default=True)
 @click.option("--val", type=click.Path(path_type=Path), help="Pictures whose files' sizes and PSNR go into the manifest.")
-def command(out: Path, name: str, config: str, folder: Path, val: Path | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace NAME if it exists.")
+def command(out: Path, name: str, config: str, folder: Path, val: Path | None, overwrite: bool) -> None:
     """Turn the checkpoint in the folder OUT into the installable model NAME.
 
     That is the averaged weights in half precision, the integer tables, and the manifest.
@@ -25,7 +26,7 @@ def command(out: Path, name: str, config: str, folder: Path, val: Path | None) -
 
     settings = find_config(config)
     net, trained = averaged_from(settings, out)
-    manifest = export(net, folder, name, trained, settings.lambdas)
+    manifest = export(net, folder, name, trained, settings.lambdas, overwrite)
     if val is not None:
         rows = table(folder, name, val)
         add_validation(manifest, rows)

@@ -26,6 +26,7 @@ from fdeg_codec.cli import options
 @click.option("--pretrain", type=click.Path(path_type=Path), help="Begin with the tensors of this .safetensors file that fit.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Checkpoint and log go here.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
+@click.option("--overwrite", is_flag=True, help="Begin anew in OUT.")
 @click.option("--max-minutes", type=float, default=math.inf, help="Save and stop after so long.")
 @options.device
 def command(
@@ -35,6 +36,7 @@ def command(
     pretrain: Path | None,
     out: Path,
     resume: bool,
+    overwrite: bool,
     max_minutes: float,
     device: str,
 ) -> None:
@@ -46,10 +48,12 @@ def command(
     from fdeg_codec.training.config import find_config
     from fdeg_codec.training.data import load_folder
     from fdeg_codec.training.export import add_validation, export
-    from fdeg_codec.training.loop import Trainer, averaged_from
+    from fdeg_codec.training.loop import LOG, Trainer, averaged_from, refuse_to_replace
     from fdeg_codec.training.validation import plot, table
 
     settings = find_config(config)
+    if not resume and not overwrite:
+        refuse_to_replace(out, settings.name)
     pictures = [p for folder in train_folders for p in load_folder(folder)]
     trainer = Trainer(settings, pictures, out, pick_device(device))  # type: ignore[arg-type]
     if resume:
@@ -58,8 +62,8 @@ def command(
         trainer.start_from(pretrain)
     trainer.run(load_folder(val_folder), max_minutes)
     with suppress(ModuleNotFoundError):  # matplotlib is an extra
-        plot(out / "log.jsonl", out / "log.png")
+        plot(out / LOG, out / "log.png")
     net, trained = averaged_from(settings, out)
-    manifest = export(net, out, settings.name, trained, settings.lambdas)
+    manifest = export(net, out, settings.name, trained, settings.lambdas, overwrite=True)
     add_validation(manifest, table(out, settings.name, val_folder))
     click.echo(manifest)

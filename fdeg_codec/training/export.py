@@ -19,13 +19,19 @@ from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA
 from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
+from fdeg_codec.raster.atomic import replacing
 
 Z_HALF = 31
 SMALL = 4096  # tensors up to this size keep single precision
 
 
 def export(
-    net: FDEGCNet, folder: Path, name: str, trained: dict[str, Any], lambdas: tuple[float, float] = (MIN_LAMBDA, MAX_LAMBDA)
+    net: FDEGCNet,
+    folder: Path,
+    name: str,
+    trained: dict[str, Any],
+    lambdas: tuple[float, float] = (MIN_LAMBDA, MAX_LAMBDA),
+    overwrite: bool = False,
 ) -> Path:
     """Write `name`.safetensors and `name`.json into `folder`; returns the manifest's path."""
     tensors = {k: _halved(v) for k, v in net.state_dict().items()}
@@ -40,18 +46,22 @@ def export(
         "trained": trained,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.safetensors").write_bytes(data)
-    return _describe(folder / f"{name}.json", manifest)
+    path = folder / f"{name}.json"
+    # Both are whole before either takes its place.
+    with replacing(path, overwrite) as draft, replacing(path.with_name(f"{name}.safetensors"), overwrite) as tensors_draft:
+        draft.write_text(_text(manifest))
+        tensors_draft.write_bytes(data)
+    return path
 
 
 def add_validation(manifest: Path, rows: list[dict[str, float]]) -> None:
     """Say in a model's manifest what its files gave."""
-    _describe(manifest, json.loads(manifest.read_text()) | {"validation": rows})
+    with replacing(manifest, overwrite=True) as draft:
+        draft.write_text(_text(json.loads(manifest.read_text()) | {"validation": rows}))
 
 
-def _describe(path: Path, manifest: dict[str, Any]) -> Path:
-    path.write_text(json.dumps(manifest, indent=2) + "\n")
-    return path
+def _text(manifest: dict[str, Any]) -> str:
+    return json.dumps(manifest, indent=2) + "\n"
 
 
 @torch.no_grad()

@@ -24,7 +24,14 @@ from fdeg_codec.training.start import initialise
 from fdeg_codec.training.widen import begin_with
 
 VALIDATION_LEVELS = (0.0, 2.0, 5.0)
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+
+
+def refuse_to_replace(out: Path, name: str) -> None:
+    """Raise if the folder holds a training already, or a model of the name that this one's will have."""
+    there = next((path for path in (out / CHECKPOINT, out / LOG, out / f"{name}.json") if path.exists()), None)
+    if there:
+        raise FdegError(f"{there}: exists already (--resume goes on with it, --overwrite begins anew)")
 
 
 class Trainer:
@@ -139,8 +146,11 @@ class Trainer:
         torch.set_rng_state(state["torch_rng"].cpu())
 
     def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
-        """Train to the last step or the time limit; log, validate and save on the way."""
+        """Train to the last step or the time limit; log, validate and save on the way. Step 0 begins the folder anew."""
         c = self.config
+        if not self.step:
+            for name in (CHECKPOINT, LOG):
+                (self.out / name).unlink(missing_ok=True)
         begin = clock = time.monotonic()
         saved = validated = begin
         gathered: list[dict[str, float]] = []
@@ -163,7 +173,7 @@ class Trainer:
         self.log({"step": self.step, "validation": validate(self.averaged(), validation)})
 
     def log(self, row: dict[str, Any]) -> None:
-        with (self.out / "log.jsonl").open("a") as log:
+        with (self.out / LOG).open("a") as log:
             log.write(json.dumps(row) + "\n")
 
 

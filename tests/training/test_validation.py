@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +41,27 @@ fusion = 24
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures, a configuration and, in out/, what training with them left."""
     folder = tmp_path_factory.mktemp("training")
     (folder / "pictures").mkdir()
     for seed in range(2):
         Image.fromarray(landscape(128, 128, seed=seed).transpose(1, 2, 0)).save(folder / "pictures" / f"{seed}.png")
     (folder / "small.toml").write_text(CONFIG)
-    words = ["train", "--config", str(folder / "small.toml"), "--out", str(folder / "out")]
-    words += ["--train", str(folder / "pictures"), "--val", str(folder / "pictures")]
-    outcome = CliRunner().invoke(fdeg, words, catch_exceptions=False)
-    assert outcome.exit_code == 0
+    train(folder, folder / "out")
     return folder
+
+
+def train(folder: Path, out: Path, *more: object) -> None:
+    pictures = folder / "pictures"
+    command("train", "--config", folder / "small.toml", "--out", out, "--train", pictures, "--val", pictures, *more)
+
+
+def command(*words: object) -> None:
+    assert CliRunner().invoke(fdeg, [*map(str, words)], catch_exceptions=False).exit_code == 0
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_what_is_validated_is_what_was_exported(run: Path, tmp_path: Path) -> None:
@@ -63,6 +76,57 @@ def test_what_is_validated_is_what_was_exported(run: Path, tmp_path: Path) -> No
                 qualities.append(peak_signal_noise_ratio(np.asarray(Image.open(path)), scene.read().transpose(1, 2, 0)))
     assert rows[512.0]["bpp"] == pytest.approx(np.mean(rates), abs=1e-3)
     assert rows[512.0]["psnr"] == pytest.approx(np.mean(qualities), abs=1e-3)
+
+
+def test_training_replaces_a_training_only_if_told_to(run: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(run / "out", tmp_path / "out")
+    before = contents(out)
+    for name, words in (
+        ("checkpoint.pt", "--resume goes on"),
+        ("log.jsonl", "--overwrite begins anew"),
+        ("small.json", "--ov"),
+    ):
+        with pytest.raises(FdegError, match=rf"{name}: exists already \(.*{words}"):
+            train(run, out)
+        assert contents(out) == before
+        del before[name]
+        (out / name).unlink()
+    shutil.copytree(run / "out", out, dirs_exist_ok=True)
+    train(run, out, "--resume")
+    assert len((out / "log.jsonl").read_text().splitlines()) == 2
+    train(run, out, "--overwrite")
+    assert len((out / "log.jsonl").read_text().splitlines()) == 1
+
+
+def test_export_replaces_a_model_only_if_told_to(run: Path, tmp_path: Path) -> None:
+    words = ("export", run / "out", "small", "--config", run / "small.toml", "--weights", tmp_path)
+    command(*words)
+    before = contents(tmp_path)
+    for there, gone in (("small.json", "small.safetensors"), ("small.safetensors", "small.json")):
+        (tmp_path / gone).unlink()
+        with pytest.raises(FdegError, match=rf"{there}: exists already \(--overwrite replaces it"):
+            command(*words)
+        assert contents(tmp_path) == {there: before[there]}
+        (tmp_path / gone).write_bytes(before[gone])
+    (tmp_path / "small.safetensors").write_bytes(b"other")
+    command(*words, "--overwrite")
+    assert contents(tmp_path) == before
+
+
+def test_a_model_is_replaced_whole_or_not_at_all(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("export", run / "out", "small", "--config", run / "small.toml", "--weights", tmp_path)
+    command(*words)
+    before = contents(tmp_path)
+
+    def full(path: Path, data: bytes) -> None:
+        with path.open("wb") as stream:
+            stream.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(FdegError, match=r"small\.safetensors: cannot be written \(No space left"):
+        command(*words, "--overwrite")
+    assert contents(tmp_path) == before
 
 
 def test_the_log_is_drawn(run: Path) -> None:
