@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -40,6 +41,19 @@ class Difference:
     value: float
     low: float
     high: float
+
+
+def without_psnr(points: list[Point]) -> dict[str, str]:
+    """The pictures that have no place on a curve over PSNR, where that was measured, and why."""
+    if not any(math.isfinite(p.values["psnr"]) for p in points):
+        return {}
+    return {p.picture: _no_psnr(p) for p in points if not math.isfinite(p.values["psnr"])}
+
+
+def _no_psnr(point: Point) -> str:
+    if math.isnan(point.values["psnr"]):
+        return "has no valid sample, and so no PSNR"
+    return f"{point.codec} keeps it exactly, and so has no finite PSNR"
 
 
 def cubes(points: list[Point]) -> tuple[list[str], list[Cube]]:

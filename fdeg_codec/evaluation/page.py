@@ -136,7 +136,7 @@ def _settings(table: dict[str, Any]) -> str:
         f"{settings}<p>{notes}</p><p>{_text(machine)}.</p>"
         + (f"<p>Left out:</p><ul>{absent}</ul>" if absent else "")
         + (
-            f"<p>Failed (pictures that a codec could not take are left out of all means):</p><ul>{failed}</ul>"
+            f"<p>Problems (pictures that some codec has no figures of are left out of all means):</p><ul>{failed}</ul>"
             if failed
             else ""
         )

@@ -19,9 +19,15 @@ RATED = ("psnr", "psnr_bands", "ms_ssim_db", "vifp")
 
 
 def load(out: Path) -> tuple[dict[str, Any], list[str], list[Cube]]:
-    """What run.json says, the pictures that all codecs have, and the codecs: ours first, then the best."""
+    """What run.json says, the pictures that all codecs have, and the codecs: ours first, then the best.
+
+    Flat pictures, which a codec keeps exactly, and empty ones would take PSNR from all: they are among the problems instead.
+    """
     about = describe(out)
-    pictures, found = curves.cubes(points_of(out))
+    points = points_of(out)
+    left_out = curves.without_psnr(points)
+    pictures, found = curves.cubes([p for p in points if p.picture not in left_out] or points)
+    about["problems"] |= left_out
     if not pictures:
         raise FdegError(f"{out}: no picture has gone through all codecs yet; --resume goes on")
     own = {name for name, c in about["codecs"].items() if c["ours"]}

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from fdeg_codec.errors import FdegError, UsageError
-from fdeg_codec.evaluation import curves, measure, run, summary, table
+from fdeg_codec.evaluation import curves, measure, report, run, summary, table
 from fdeg_codec.evaluation.codec import Codec
 from fdeg_codec.evaluation.pictures import find, kind_of
 from fdeg_codec.evaluation.rivals import rivals
@@ -154,6 +154,22 @@ def test_a_codec_that_fails_is_named_and_the_others_go_on(folder: Path, monkeypa
     problems = run.describe(folder.parent / "out")["problems"]
     assert [*problems] == ["hevc: odd.png"]
     assert "even sides" in problems["hevc: odd.png"]
+
+
+def test_flat_and_empty_pictures_take_psnr_from_no_other(folder: Path) -> None:
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(folder / "black.png")
+    write(folder / "empty.tif", np.zeros((3, 64, 96), np.uint8), nodata=0)
+    out = run.run(plan(folder, codecs=("jpeg", "jpeg2000"), models=(), metrics=("psnr",))).parent
+    target = report.write(out, "jpeg2000", (folder,))
+    found = json.loads((out / "summary.json").read_text())
+    assert found["pictures"] == 3
+    assert np.isfinite(found["curves"]["jpeg"]["psnr"]).all()
+    assert {*found["bd_rate"]["psnr"]} == {"jpeg"}
+    assert "JPEG 2000" in (out / "table.md").read_text()
+    assert {*found["about"]["problems"]} == {"black.png", "empty.tif"}
+    assert "keeps it exactly" in found["about"]["problems"]["black.png"]
+    assert "no valid sample" in found["about"]["problems"]["empty.tif"]
+    assert "black.png: " in target.read_text()
 
 
 def test_pictures_are_taken_evenly_and_by_number(folder: Path) -> None:
