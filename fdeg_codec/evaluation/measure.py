@@ -73,15 +73,14 @@ def _warm(codec: Codec, task: Task, file: Path) -> None:
 
 def _point(codec: Codec, task: Task, quality: float, file: Path) -> Point:
     picture = task.picture
+    original = picture.samples  # read before the clock runs
     begin = time.perf_counter()
     codec.encode(picture, file, quality)
     encoded = time.perf_counter()
     samples = codec.decode(file)
     decoded = time.perf_counter()
-    if samples.shape != picture.samples.shape or samples.dtype != picture.samples.dtype:
-        raise FdegError(
-            f"{codec.name} gives {samples.shape} {samples.dtype} for {picture.samples.shape} {picture.samples.dtype}"
-        )
+    if samples.shape != original.shape or samples.dtype != original.dtype:
+        raise FdegError(f"{codec.name} gives {samples.shape} {samples.dtype} for {original.shape} {original.dtype}")
     size, payload = file.stat().st_size, codec.payload(file)
     values = {
         "pixels": float(picture.pixels),
@@ -93,7 +92,7 @@ def _point(codec: Codec, task: Task, quality: float, file: Path) -> Point:
         "decode_seconds": decoded - encoded,
     }
     tally = Tally(len(samples), picture.peak, picture.low, task.metrics, picture.ndvi(task.ndvi))
-    tally.add(picture.samples, samples, picture.valid, picture.valid)
+    tally.add(original, samples, picture.valid, picture.valid)
     values |= {name: value for name, value in tally.result().items() if value is not None}
     if task.classifier:
         see = _classifier(task.classifier)

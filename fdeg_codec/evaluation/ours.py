@@ -1,4 +1,4 @@
-"""fdeg's own models as codecs of an evaluation: real files, at the six qualities."""
+"""fdeg's own models as codecs of an evaluation: real files, at the six qualities. Like the others they get no alpha."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _takes(kind: Kind) -> bool:
 
 
 def _encode(model: str, effort: int, picture: Picture, target: Path, quality: float) -> None:
-    encode_file(picture.path, target, model=model, lambda_=quality, effort=effort, overwrite=True)
+    encode_file(picture.path, target, model=model, lambda_=quality, effort=effort, bands=picture.bands, overwrite=True)
 
 
 def _decode(path: Path) -> NDArray[Any]:

@@ -57,6 +57,11 @@ class Picture:
         return _content(self.path)[3]
 
     @property
+    def bands(self) -> list[int]:
+        """The numbers that they have in the file, from 1."""
+        return _content(self.path)[5]
+
+    @property
     def pixels(self) -> int:
         return int(self.samples[0].size)
 
@@ -74,11 +79,11 @@ class Picture:
 
 
 @lru_cache(maxsize=1)
-def _content(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_], float, float, list[str]]:
-    """Samples, validity, lowest sample, range and names of bands: of the latest picture only, as one may be large."""
+def _content(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_], float, float, list[str], list[int]]:
+    """Samples, validity, lowest sample, range, names and numbers of bands: of the latest picture only, as one may be large."""
     with view(path) as data:
         _, height, width = data.shape
-        return *data.read(Box(0, 0, width, height)), *sample_range(data), data.names
+        return *data.read(Box(0, 0, width, height)), *sample_range(data), data.names, data.bands
 
 
 def find(sources: list[Path], limit: int | None = None) -> list[Picture]:

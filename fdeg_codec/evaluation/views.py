@@ -41,10 +41,14 @@ class Box(NamedTuple):
 
 
 class View(Protocol):
-    """An open raster without its alpha bands. `names` are what its bands are called, "" where they are not."""
+    """An open raster without its alpha bands. `names` are what its bands are called, "" where they are not.
+
+    `bands` are their numbers in the file, from 1.
+    """
 
     path: Path
     dtype: str
+    bands: list[int]
     names: list[str]
     shape: tuple[int, int, int]
 
@@ -55,17 +59,17 @@ class View(Protocol):
 class _Raster:
     def __init__(self, path: Path, data: Any) -> None:
         self.path, self._data = path, data
-        self._bands = [b + 1 for b, c in enumerate(data.colorinterp) if c is not ColorInterp.alpha]
-        if not self._bands:
+        self.bands = [b + 1 for b, c in enumerate(data.colorinterp) if c is not ColorInterp.alpha]
+        if not self.bands:
             raise RasterError(f"{path}: holds no band besides transparency")
-        self.dtype: str = data.dtypes[self._bands[0] - 1]
-        self.names = [_name(data.descriptions[b - 1], data.colorinterp[b - 1].name) for b in self._bands]
-        self.shape = (len(self._bands), data.height, data.width)
+        self.dtype: str = data.dtypes[self.bands[0] - 1]
+        self.names = [_name(data.descriptions[b - 1], data.colorinterp[b - 1].name) for b in self.bands]
+        self.shape = (len(self.bands), data.height, data.width)
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
         window = Window(*box)
-        samples = self._data.read(self._bands, window=window)
-        valid = self._data.read_masks(self._bands, window=window) > 0
+        samples = self._data.read(self.bands, window=window)
+        valid = self._data.read_masks(self.bands, window=window) > 0
         return samples, valid & sane(samples)
 
 
@@ -73,14 +77,14 @@ class _Fdg:
     def __init__(self, path: Path, scene: Scene) -> None:
         self.path, self._scene = path, scene
         bands, colours = range(scene.shape[0]), scene.metadata.colours
-        self._bands = [b for b in bands if colours[b] != "alpha"]
+        self.bands = [b + 1 for b in bands if colours[b] != "alpha"]
         self.dtype = scene.dtype
         described = scene.metadata.descriptions or [None] * len(bands)
-        self.names = [_name(described[b], colours[b]) for b in self._bands]
-        self.shape = (len(self._bands), *scene.shape[1:])
+        self.names = [_name(described[b - 1], colours[b - 1]) for b in self.bands]
+        self.shape = (len(self.bands), *scene.shape[1:])
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
-        found = self._scene.read(window=(*box,), indexes=[b + 1 for b in self._bands], masked=True)
+        found = self._scene.read(self.bands, window=(*box,), masked=True)
         samples = np.ma.getdata(found)
         return samples, ~np.ma.getmaskarray(found) & sane(samples)
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+import fdeg_codec
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.evaluation import curves, measure, report, run, summary, table
 from fdeg_codec.evaluation.codec import Codec
@@ -20,7 +21,7 @@ from fdeg_codec.evaluation.rivals import rivals
 from fdeg_codec.evaluation.run import Plan
 from tests.cli.conftest import Run
 from tests.pictures import landscape
-from tests.raster.rasters import samples, write
+from tests.raster.rasters import coloured, samples, write
 
 FEW = {"codecs": ("jpeg", "jpeg2000"), "models": ("tiny",), "metrics": ("psnr", "max_error"), "jobs": 1}
 
@@ -154,6 +155,18 @@ def test_a_codec_that_fails_is_named_and_the_others_go_on(folder: Path, monkeypa
     problems = run.describe(folder.parent / "out")["problems"]
     assert [*problems] == ["hevc: odd.png"]
     assert "even sides" in problems["hevc: odd.png"]
+
+
+def test_our_files_leave_out_alpha_as_those_of_others_do(weights: Path, tmp_path: Path) -> None:
+    data = samples(4, height=64, width=64)
+    data[3] = np.where(np.indices((64, 64))[1] < 40, 255, 0)
+    write(tmp_path / "a.tif", data, coloured("red", "green", "blue", "alpha"))
+    points = table.read(run.run(plan(tmp_path / "a.tif", codecs=("jpeg",), metrics=("psnr",))))
+    assert {p.codec for p in points} == {"jpeg", "tiny"}
+    fdeg_codec.encode(write(tmp_path / "b.tif", data[:3]), tmp_path / "b.fdg", model="tiny", quality=3)
+    with fdeg_codec.open(tmp_path / "b.fdg") as scene:
+        wanted = peak_signal_noise_ratio(data[:3, :, :40], scene.read()[:, :, :40], data_range=255)
+    assert next(p.values["psnr"] for p in points if (p.codec, p.quality) == ("tiny", 512)) == pytest.approx(wanted)
 
 
 def test_flat_and_empty_pictures_take_psnr_from_no_other(folder: Path) -> None:
