@@ -13,10 +13,10 @@ from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.encode import Progress, describe, groups_of, write_at
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.sample import Errors, Sample
-from fdeg_codec.codec.target import LOWEST, Target, search
+from fdeg_codec.codec.target import Target, search
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
-from fdeg_codec.container.header import SIZE, Header
+from fdeg_codec.container.header import SIZE, Header, fixed_point
 from fdeg_codec.container.sections import pack_sections
 from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.source import Source
@@ -27,7 +27,7 @@ def aim(
     target: Target, raster: Source, engine: Engine, effort: int, tile: int, draft: Path, progress: Progress | None
 ) -> tuple[Header, bool]:
     """Write `draft` as `target` wants it; returns its header, and whether it makes use of all that is allowed."""
-    header, sections = describe(raster, engine, LOWEST, tile)
+    header, sections = describe(raster, engine, fixed_point(engine.model.lambdas[0]), tile)
     tiles = list(Grid(header.height, header.width, header.tile))
     before = SIZE + len(pack_sections(sections)) + 4 * header.entries + 4
     sample = Sample(raster, engine, groups_of(raster), effort, before * (2 if len(tiles) > 1 else 1))  # copied at the end
@@ -38,7 +38,8 @@ def aim(
         return decibels(raster, engine, draft) if target.word == "psnr" else math.log(draft.stat().st_size)
 
     try:
-        rate, met = search(target, header.height * header.width, sample.psnr if target.word == "psnr" else sample.size, encode)
+        estimate = sample.psnr if target.word == "psnr" else sample.size
+        rate, met = search(target, header.height * header.width, estimate, encode, engine.model.lambdas)
     except FdegError as error:
         raise FdegError(f"{raster.path}: {error}") from error
     return replace(header, log2_lambda=rate), met

@@ -33,10 +33,11 @@ from fdeg_codec.raster.mapping import Mapping
 from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source, reflected
 from fdeg_codec.raster.validity import Cut
-from fdeg_codec.weights import DEFAULT_MODEL
+from fdeg_codec.weights import DEFAULT_MODEL, Model
 
 Progress = Callable[[int, int], None]
 
+LAMBDAS = tuple(MIN_LAMBDA * 2.0**k for k in range(6))  # of the qualities, 1 to 6
 DEFAULT_QUALITY = 4
 DEFAULT_TILE = 512
 FINE_BOUND, COARSE_BOUND = 1 / 256, 1 / 32  # of a band's span
@@ -94,12 +95,18 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     """The lambda that a quality or a lambda asks for."""
     if lambda_ is None:
         wanted = DEFAULT_QUALITY if quality is None else quality
-        if not 1 <= wanted <= 6:
-            raise UsageError(f"--quality {wanted}: qualities are 1 to 6")
-        return float(MIN_LAMBDA * 2 ** (wanted - 1))
+        if not 1 <= wanted <= len(LAMBDAS):
+            raise UsageError(f"--quality {wanted}: qualities are 1 to {len(LAMBDAS)}")
+        return LAMBDAS[wanted - 1]
     if not MIN_LAMBDA <= lambda_ <= MAX_LAMBDA:
         raise UsageError(f"--lambda {lambda_:g}: lambda lies between {MIN_LAMBDA} and {MAX_LAMBDA}")
     return float(lambda_)
+
+
+def presets(model: Model) -> tuple[float, ...]:
+    """The lambdas of the qualities that a model was made for, or its lowest if it was made for none of them."""
+    low, high = model.lambdas
+    return tuple(value for value in LAMBDAS if low <= value <= high) or (low,)
 
 
 def encode(
@@ -134,7 +141,7 @@ def encode(
     engine = load_engine(model, device, precision)
     with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
         if max_error is not None and quality is None and lambda_ is None:
-            goal = lambda_within(raster)
+            goal = lambda_within(raster, engine.model.lambdas)
         if isinstance(goal, Target):
             from fdeg_codec.codec.aim import aim
 
@@ -158,16 +165,17 @@ def encode(
     )
 
 
-def lambda_within(raster: Source) -> float:
-    """What makes files with a bound small: measured on aerial, Sentinel-2 and Landsat scenes, for E over a band's span.
+def lambda_within(raster: Source, lambdas: tuple[float, float]) -> float:
+    """Which of a model's lambdas makes files with a bound small.
 
-    The finer the bound, the more of the file is noise that no network predicts, and the less lambda matters.
+    Measured on aerial, Sentinel-2 and Landsat scenes, for E over a band's span. The finer the bound, the more of the file is
+    noise that no network predicts, and the less lambda matters.
     """
     shares = [(raster.max_error or 0) / raster.mapping.lines[b].span for b in raster.coded]
     share = sorted(shares)[len(shares) // 2]
-    if share < FINE_BOUND:
-        return 1024.0
-    return min(max(2048 * (COARSE_BOUND / share) ** 2, float(MIN_LAMBDA)), 2048.0)
+    wanted = 1024.0 if share < FINE_BOUND else min(2048 * (COARSE_BOUND / share) ** 2, 2048.0)
+    low, high = lambdas
+    return min(max(wanted, low), high)
 
 
 def write_at(

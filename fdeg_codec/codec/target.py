@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA, fixed_point
+from fdeg_codec.container.header import fixed_point
 from fdeg_codec.errors import FdegError, UsageError
 
-LOWEST, HIGHEST = fixed_point(MIN_LAMBDA), fixed_point(MAX_LAMBDA)
 SHARE, DECIBELS = 0.01, 0.1  # how far below its size, or above its PSNR, a file may come out
 ENCODINGS = 6  # of the whole scene, at most
 
@@ -51,8 +50,9 @@ class Target(NamedTuple):
 class Estimate:
     """A measure that rises, as a few tiles give it; every value is kept."""
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Measure, lowest: int, highest: int) -> None:
         self._measure = measure
+        self._lowest, self._highest = lowest, highest
         self._known: dict[int, float] = {}
 
     def __call__(self, rate: int) -> float:
@@ -62,9 +62,10 @@ class Estimate:
 
     def find(self, wanted: float, precision: float) -> int:
         """Where it is about `wanted`, by interpolation between the nearest values known; an end where it never is."""
-        for end, beyond in ((LOWEST, self(LOWEST) >= wanted), (HIGHEST, self(HIGHEST) <= wanted)):
-            if beyond:
-                return end
+        if self(self._lowest) >= wanted:
+            return self._lowest
+        if self(self._highest) <= wanted:
+            return self._highest
         while True:
             low = max(rate for rate, value in self._known.items() if value <= wanted)
             high = min(rate for rate, value in self._known.items() if value > wanted and rate > low)
@@ -79,21 +80,23 @@ class Estimate:
 
 def between(tried: dict[int, float], low: float, high: float) -> int | None:
     """Where whole encodings on both sides say that the middle lies."""
-    under = max((rate for rate, value in tried.items() if value < low), default=HIGHEST)
-    over = min((rate for rate, value in tried.items() if value > high), default=LOWEST)
-    if over - under < 2:
+    under = max((rate for rate, value in tried.items() if value < low), default=None)
+    over = min((rate for rate, value in tried.items() if value > high), default=None)
+    if under is None or over is None or over - under < 2:
         return None
     share = ((low + high) / 2 - tried[under]) / (tried[over] - tried[under])
     return min(max(round(under + share * (over - under)), under + 1), over - 1)
 
 
-def search(target: Target, pixels: int, estimate: Measure, encode: Measure) -> tuple[int, bool]:
+def search(target: Target, pixels: int, estimate: Measure, encode: Measure, lambdas: tuple[float, float]) -> tuple[int, bool]:
     """The lambda, as the header has it, at which `encode` gave what is wanted, and whether it makes use of all that is allowed.
 
-    What is too large, or not good enough, at every lambda is an error. `encode` writes over what it wrote before.
+    `lambdas` are the ends of what a model was made for. What is too large, or not good enough, at all of them is an error.
+    `encode` writes over what it wrote before.
     """
     low, high = target.interval(pixels)
-    guess, error = Estimate(estimate), 0.0
+    ends = fixed_point(lambdas[0]), fixed_point(lambdas[1])
+    guess, error = Estimate(estimate, *ends), 0.0
     tried: dict[int, float] = {}
     while len(tried) < ENCODINGS:
         rate = between(tried, low, high) or guess.find((low + high) / 2 - error, (high - low) / 8)
@@ -105,8 +108,9 @@ def search(target: Target, pixels: int, estimate: Measure, encode: Measure) -> t
         error = tried[rate] - guess(rate)
     kept = [r for r, value in tried.items() if (value >= low if target.word == "psnr" else value <= high)]
     if not kept:
-        least, most = (target.show(guess(end) + error, pixels) for end in (LOWEST, HIGHEST))
-        raise FdegError(f"--{target.word} {target.value:g}: lambda {MIN_LAMBDA} to {MAX_LAMBDA} reach {least} to {most} here")
+        least, most = (target.show(guess(end) + error, pixels) for end in ends)
+        span = "lambda {:g} to {:g}".format(*lambdas)
+        raise FdegError(f"--{target.word} {target.value:g}: {span} reach {least} to {most} here")
     rate = min(kept) if target.word == "psnr" else max(kept)
     if rate != list(tried)[-1]:
         encode(rate)

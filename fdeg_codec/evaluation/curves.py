@@ -105,6 +105,8 @@ def with_interval(anchor: Cube, test: Cube, metric: str) -> Difference:
 
 def at_rate(cube: Cube, metric: str, bpp: float) -> float:
     """The mean curve's quality at a rate within it (Akima over the logarithm of the rate); else not a number."""
+    if len(cube.qualities) < 2:
+        return math.nan
     from scipy.interpolate import Akima1DInterpolator
 
     rates = np.log(cube.mean("bpp"))

@@ -1,4 +1,4 @@
-"""fdeg's own models as codecs of an evaluation: real files, at the six qualities. Like the others they get no alpha."""
+"""fdeg's own models as codecs of an evaluation: real files, without alpha like others', at the qualities each was made for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from fdeg_codec import __version__
 from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.encode import encode as encode_file
-from fdeg_codec.container.header import CODES, MAX_LAMBDA, MIN_LAMBDA
+from fdeg_codec.codec.encode import presets
+from fdeg_codec.container.header import CODES
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import payload
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import Kind, Picture
 from fdeg_codec.scene import Scene
 from fdeg_codec.weights import by_name, installed
-
-LAMBDAS = tuple(float(MIN_LAMBDA * 2**k) for k in range(6))
 
 
 def models(names: tuple[str, ...] | None = None) -> list[Codec]:
@@ -34,11 +33,11 @@ def _codec(name: str) -> Codec:
         raise UsageError(f"--models {name}: after the @ comes an effort, as in {plain}@9")
     effort = int(text) if at else DEFAULT_EFFORT
     model = by_name(plain)
-    about = f"fdeg {__version__}, weights {model.fingerprint.hex()}, effort {effort}: lambda {listed(LAMBDAS)}"
-    bounds = float(MIN_LAMBDA), float(MAX_LAMBDA)
+    lambdas = presets(model)
+    about = f"fdeg {__version__}, weights {model.fingerprint.hex()}, effort {effort}: lambda {listed(lambdas)}"
     encode = partial(_encode, plain, effort)
     label = f"fdeg ({plain}{f', effort {effort}' if at else ''})"
-    return Codec(name, label, about, ".fdg", LAMBDAS, bounds, encode, _decode, payload.of_fdg, _takes, ours=True)
+    return Codec(name, label, about, ".fdg", lambdas, model.lambdas, encode, _decode, payload.of_fdg, _takes, ours=True)
 
 
 def _takes(kind: Kind) -> bool:

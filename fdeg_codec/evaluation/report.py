@@ -14,7 +14,7 @@ from fdeg_codec.evaluation.measure import find_codec
 from fdeg_codec.evaluation.pictures import find, kind_of
 from fdeg_codec.evaluation.plain import plain
 
-SHEET_QUALITY = 1  # the sheet's rate is that of the first codec at its second quality
+SHEET_QUALITY = 1  # the sheet's rate is that of the first codec at its second quality, if it has two
 SHEET = "sheet.png"
 
 
@@ -41,7 +41,8 @@ def _sheet(target: Path, sources: tuple[Path, ...], names: list[str], found: lis
     pictures = [p for p in find(list(sources)) if p.name in names]
     kind = kind_of(pictures)
     first = found[0]
-    rates = dict(zip(names, first.figures["bpp"][:, SHEET_QUALITY].tolist(), strict=True))
+    quality = min(SHEET_QUALITY, len(first.qualities) - 1)
+    rates = dict(zip(names, first.figures["bpp"][:, quality].tolist(), strict=True))
     picture = sheet.typical(pictures, [rates[p.name] for p in pictures])
     labels = {name: c["label"] for name, c in about["codecs"].items()}
     codecs = [find_codec(kind, c.codec) for c in found]

@@ -11,20 +11,16 @@ import numpy as np
 from PIL import Image
 
 from fdeg_codec import weights
-from fdeg_codec.codec.encode import encode
-from fdeg_codec.container.header import MIN_LAMBDA
+from fdeg_codec.codec.encode import encode, presets
 from fdeg_codec.scene import Scene
 from fdeg_codec.training.data import pictures_in
-
-LAMBDAS = [MIN_LAMBDA * 2.0**k for k in range(6)]
 
 
 def table(folder: Path, name: str, pictures: Path) -> list[dict[str, float]]:
     """Bits per pixel of whole files and PSNR of what they hold, means over the pictures, per lambda, of a model in `folder`."""
     paths = pictures_in(pictures)
     with weights.also_in(folder), tempfile.TemporaryDirectory() as scratch:
-        low, high = weights.by_name(name).lambdas
-        return [_row(name, paths, value, Path(scratch) / "x.fdg") for value in LAMBDAS if low <= value <= high]
+        return [_row(name, paths, value, Path(scratch) / "x.fdg") for value in presets(weights.by_name(name))]
 
 
 def _row(name: str, paths: list[Path], value: float, target: Path) -> dict[str, float]:

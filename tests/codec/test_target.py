@@ -14,13 +14,16 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import fdeg_codec
 from fdeg_codec.codec import aim, sample
-from fdeg_codec.codec.target import HIGHEST, LOWEST, Target, search
+from fdeg_codec.codec.target import Target, search
+from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA, fixed_point
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.evaluation.compare import compare
 from tests.cli.conftest import Run, fdeg  # noqa: F401
 from tests.raster.rasters import coloured, samples, write
 
 PIXELS = 1_000_000
+LAMBDAS = MIN_LAMBDA, MAX_LAMBDA
+LOWEST, HIGHEST = map(fixed_point, LAMBDAS)
 
 
 def sizes(slope: float, bend: float) -> Any:
@@ -40,7 +43,7 @@ def test_the_search_needs_two_encodings_at_most_where_the_sample_is_off_by_a_fac
         encoded.append(rate)
         return estimate(rate) + error
 
-    rate, met = search(Target("size", size), PIXELS, estimate, encode)
+    rate, met = search(Target("size", size), PIXELS, estimate, encode, LAMBDAS)
     assert met
     assert rate == encoded[-1]
     assert 0.99 * size <= math.exp(estimate(rate) + error) <= size
