@@ -49,11 +49,12 @@ def command(
     from fdeg_codec.training.data import load_folder
     from fdeg_codec.training.export import add_validation, export
     from fdeg_codec.training.loop import LOG, Trainer, averaged_from, refuse_to_replace
-    from fdeg_codec.training.validation import plot, table
+    from fdeg_codec.training.validation import check, plot, table
 
     settings = find_config(config)
     if not resume and not overwrite:
         refuse_to_replace(out, settings.name)
+    check(val_folder)
     pictures = [p for folder in train_folders for p in load_folder(folder)]
     trainer = Trainer(settings, pictures, out, pick_device(device))  # type: ignore[arg-type]
     if resume:

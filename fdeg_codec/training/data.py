@@ -30,7 +30,7 @@ def load(path: Path) -> list[Picture]:
         with Image.open(path) as picture:
             if picture.mode in EIGHT_BIT:
                 return [np.asarray(picture.convert("RGB"))]
-    except (UnidentifiedImageError, OSError):
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError):  # a bomb is more than it trusts
         pass
     from fdeg_codec.training.scenes import load_scene
 

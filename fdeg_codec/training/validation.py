@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from fdeg_codec import weights
+from fdeg_codec.codec.aim import decibels
 from fdeg_codec.codec.encode import encode, presets
-from fdeg_codec.scene import Scene
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.raster.source import Source
 from fdeg_codec.training.data import pictures_in
+
+
+def check(pictures: Path) -> None:
+    """Refuse pictures that cannot be encoded before hours of training, not after."""
+    for path in pictures_in(pictures):
+        with Source(path):
+            pass
 
 
 def table(folder: Path, name: str, pictures: Path) -> list[dict[str, float]]:
@@ -27,11 +35,9 @@ def _row(name: str, paths: list[Path], value: float, target: Path) -> dict[str, 
     rates, qualities = [], []
     for path in paths:
         report = encode(path, target, model=name, lambda_=value, overwrite=True)
-        with Image.open(path) as original, Scene(target) as scene:
-            before, after = np.atleast_3d(np.asarray(original)).transpose(2, 0, 1), scene.read()
-        error = np.mean((before.astype(np.float64) - after) ** 2)
         rates.append(report.bpp)
-        qualities.append(10 * np.log10(np.iinfo(before.dtype).max ** 2 / max(error, 1e-10)))
+        with Source(path) as raster:
+            qualities.append(decibels(raster, load_engine(name, "auto", "auto"), target))
     means = {"lambda": value, "bpp": np.mean(rates), "psnr": np.mean(qualities)}
     return {k: round(float(v), 4) for k, v in means.items()}
 

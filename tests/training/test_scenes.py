@@ -55,6 +55,14 @@ def test_a_folder_of_everything_gives_finite_crops(tmp_path: Path) -> None:
     assert np.isfinite(Crops(pictures, 0.5, 1).batch(0, 32, 32)).all()
 
 
+def test_what_pillow_takes_for_a_bomb_is_a_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = landscape(40, 50)
+    Image.fromarray(rgb.transpose(1, 2, 0)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+    (picture,) = load(tmp_path / "x.png")
+    np.testing.assert_allclose(picture, rgb.transpose(1, 2, 0) / 255, atol=1e-6)
+
+
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.tif").write_text("no picture")
     with pytest.raises(FdegError, match=r"x\.tif: cannot be read as a picture"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
@@ -18,7 +19,9 @@ from fdeg_codec import weights
 from fdeg_codec.cli.main import fdeg
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.training.config import CONFIGS, find_config
+from fdeg_codec.training.validation import table
 from tests.pictures import landscape
+from tests.raster.rasters import samples, write
 
 CONFIG = """
 name = "small"
@@ -76,6 +79,30 @@ def test_what_is_validated_is_what_was_exported(run: Path, tmp_path: Path) -> No
                 qualities.append(peak_signal_noise_ratio(np.asarray(Image.open(path)), scene.read().transpose(1, 2, 0)))
     assert rows[512.0]["bpp"] == pytest.approx(np.mean(rates), abs=1e-3)
     assert rows[512.0]["psnr"] == pytest.approx(np.mean(qualities), abs=1e-3)
+
+
+def test_validation_takes_rasters_of_all_types(run: Path, tmp_path: Path) -> None:
+    hills = samples(2, "float32", 64, 64)
+    hills[:, :9] = np.nan
+    write(tmp_path / "a.tif", samples(4, "uint16", 64, 64), photometric="minisblack")
+    write(tmp_path / "b.tif", hills, nodata=np.nan)
+    rows = {row["lambda"]: row for row in table(run / "out", "small", tmp_path)}
+    qualities = []
+    with weights.also_in(run / "out"):
+        for path, kept in ((tmp_path / "a.tif", np.s_[:]), (tmp_path / "b.tif", np.s_[:, 9:])):
+            fdeg_codec.encode(path, tmp_path / "x.fdg", model="small", lambda_=512, overwrite=True)
+            with rasterio.open(path) as before, fdeg_codec.open(tmp_path / "x.fdg") as after:
+                a, b = before.read()[kept], after.read()[kept]
+            qualities.append(peak_signal_noise_ratio(a, b, data_range=np.ptp(a)))
+    assert rows[512.0]["psnr"] == pytest.approx(np.mean(qualities), abs=1e-3)
+
+
+def test_what_cannot_be_validated_is_refused_before_training(run: Path, tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", samples(1, "float32").astype(np.float64))
+    words = ("--train", run / "pictures", "--val", tmp_path)
+    with pytest.raises(FdegError, match=r"a\.tif: samples are float64"):
+        command("train", "--config", run / "small.toml", "--out", tmp_path / "out", *words)
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_replaces_a_training_only_if_told_to(run: Path, tmp_path: Path) -> None:
