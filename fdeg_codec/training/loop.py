@@ -6,6 +6,8 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +139,13 @@ class Trainer:
         partial.replace(self.out / CHECKPOINT)
 
     def resume(self) -> None:
-        state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.net.load_state_dict(state["net"])
-        for mean, saved in zip(self.average, state["average"].values(), strict=True):
-            mean.copy_(saved)
-        self.optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["torch_rng"].cpu())
+        with _checkpoint(self.config, self.out, self.device) as state:
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.net.load_state_dict(state["net"])
+            for mean, saved in zip(self.average, state["average"].values(), strict=True):
+                mean.copy_(saved)
+            self.optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["torch_rng"].cpu())
 
     def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
         """Train to the last step or the time limit; log, validate and save on the way. Step 0 begins the folder anew."""
@@ -179,10 +181,26 @@ class Trainer:
 
 def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:
     """The averaged network of a checkpoint, and how far it was trained."""
-    state = torch.load(out / CHECKPOINT, map_location="cpu", weights_only=True)
     net = FDEGCNet(config.architecture)
-    net.load_state_dict(state["average"])
-    return net, {"config": config.name, "steps": state["step"], "minutes": round(state["seconds"] / 60)}
+    with _checkpoint(config, out, torch.device("cpu")) as state:
+        net.load_state_dict(state["average"])
+        return net, {"config": config.name, "steps": state["step"], "minutes": round(state["seconds"] / 60)}
+
+
+@contextmanager
+def _checkpoint(config: Config, out: Path, device: torch.device) -> Iterator[dict[str, Any]]:
+    """The checkpoint in a folder. What fails in the block does so because it is of another network."""
+    path = out / CHECKPOINT
+    if not path.exists():
+        raise FdegError(f"{path}: no such checkpoint; fdeg train makes one in its --out")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # whatever reading a damaged pickle comes to
+        raise FdegError(f"{path}: cannot be read as a checkpoint; fdeg train --overwrite begins anew") from error
+    try:
+        yield state
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise FdegError(f"{path}: not of the network of --config {config.name}; name the one it was trained with") from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

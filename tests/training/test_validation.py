@@ -140,6 +140,27 @@ def test_export_replaces_a_model_only_if_told_to(run: Path, tmp_path: Path) -> N
     assert contents(tmp_path) == before
 
 
+def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(run: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(run / "out", tmp_path / "out")
+    (tmp_path / "wide.toml").write_text(CONFIG.replace("latent = 16", "latent = 24").replace("small", "wide"))
+    pictures = run / "pictures"
+    again = ("train", "--resume", "--out", out, "--train", pictures, "--val", pictures, "--config")
+    exporting = ("export", out, "x", "--weights", tmp_path, "--config")
+    for words in (again, exporting):
+        with pytest.raises(FdegError, match=r"checkpoint\.pt: not of the network of --config wide; name the one"):
+            command(*words, tmp_path / "wide.toml")
+    whole = (out / "checkpoint.pt").read_bytes()
+    for data in (whole[: len(whole) // 2], b"no checkpoint", b""):
+        (out / "checkpoint.pt").write_bytes(data)
+        for words in (again, exporting):
+            with pytest.raises(FdegError, match=r"checkpoint\.pt: cannot be read as a checkpoint"):
+                command(*words, run / "small.toml")
+    (out / "checkpoint.pt").unlink()
+    for words in (again, exporting):
+        with pytest.raises(FdegError, match=r"checkpoint\.pt: no such checkpoint"):
+            command(*words, run / "small.toml")
+
+
 def test_a_model_is_replaced_whole_or_not_at_all(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("export", run / "out", "small", "--config", run / "small.toml", "--weights", tmp_path)
     command(*words)
