@@ -12,10 +12,10 @@ import numpy as np
 
 from fdeg_codec.errors import FdegError
 from fdeg_codec.evaluation import ours, rivals
+from fdeg_codec.evaluation.classifier import Classifier, class_of, load
 from fdeg_codec.evaluation.codec import Codec
 from fdeg_codec.evaluation.metrics import Tally
 from fdeg_codec.evaluation.pictures import Kind, Picture
-from fdeg_codec.evaluation.scenes import Classifier, class_of, load
 from fdeg_codec.evaluation.table import Point
 
 

@@ -17,7 +17,8 @@ import torch
 
 from fdeg_codec import __version__
 from fdeg_codec.errors import FdegError, UsageError
-from fdeg_codec.evaluation import metrics, ours, rivals, scenes, table
+from fdeg_codec.evaluation import metrics, ours, rivals, table
+from fdeg_codec.evaluation.classifier import save, train
 from fdeg_codec.evaluation.codec import Codec
 from fdeg_codec.evaluation.measure import Outcome, Task, measure
 from fdeg_codec.evaluation.pictures import Kind, Picture, find, kind_of
@@ -198,7 +199,7 @@ def _train(plan: Plan) -> Path:
     path = plan.out / CLASSIFIER
     assert plan.classes
     if not path.exists() or plan.overwrite:
-        scenes.save(scenes.train(find([plan.classes])), path)
+        save(train(find([plan.classes])), path)
     return path
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fdeg_codec.errors import FdegError
-from fdeg_codec.evaluation import run, scenes, table
+from fdeg_codec.evaluation import classifier, run, table
 from fdeg_codec.evaluation.pictures import find
 from fdeg_codec.evaluation.run import Plan
 
@@ -34,7 +34,7 @@ def draw(folder: Path, first: int, count: int) -> Path:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("SIDE", 96), ("WORDS", 24), ("PATCHES_PER_PICTURE", 60)):
-        monkeypatch.setattr(scenes, name, value)
+        monkeypatch.setattr(classifier, name, value)
 
 
 def test_classes_are_learnt_and_lost_with_their_texture(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_classes_are_learnt_and_lost_with_their_texture(tmp_path: Path) -> None:
 
 
 def test_names_tell_classes(tmp_path: Path) -> None:
-    assert [scenes.class_of(Path(n)) for n in ("airplane04.webp", "dense_residential_7.tif", "42.png")] == [
+    assert [classifier.class_of(Path(n)) for n in ("airplane04.webp", "dense_residential_7.tif", "42.png")] == [
         "airplane",
         "dense_residential",
         "",
@@ -58,4 +58,4 @@ def test_names_tell_classes(tmp_path: Path) -> None:
     for name in ("across0.png", "grain0.png"):
         (tmp_path / "train" / name).unlink()
     with pytest.raises(FdegError, match="tell no classes"):
-        scenes.train(find([tmp_path / "train"]))
+        classifier.train(find([tmp_path / "train"]))
