@@ -68,8 +68,9 @@ class _Raster:
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
         window = Window(*box)
-        samples = self._data.read(self.bands, window=window)
-        valid = self._data.read_masks(self.bands, window=window) > 0
+        with _naming(self.path):
+            samples = self._data.read(self.bands, window=window)
+            valid = self._data.read_masks(self.bands, window=window) > 0
         return samples, valid & sane(samples)
 
 
@@ -99,11 +100,19 @@ def view(path: Path | str) -> Iterator[View]:
         with Scene(path) as scene:
             yield _Fdg(path, scene)
         return
+    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with _naming(path):
+            data = rasterio.open(path)
+        with data:
+            yield _Raster(path, data)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors in the block are those of this raster, whichever others are open."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as data:
-                yield _Raster(path, data)
+        yield
     except RasterioError as error:
         raise RasterError(f"{path}: cannot be read ({str(error.__cause__ or error).splitlines()[0]})") from error
 

@@ -113,6 +113,18 @@ def test_bands_are_found_by_their_names(tmp_path: Path) -> None:
     assert compare(tmp_path / "b.tif", tmp_path / "b.tif")["ndvi"] is None
 
 
+@pytest.mark.parametrize(("damaged", "whole"), [("a", "b"), ("b", "a")])
+def test_the_damaged_one_of_two_is_named(tmp_path: Path, fdeg: Run, damaged: str, whole: str) -> None:
+    for name in "ab":
+        write(tmp_path / f"{name}.tif", samples(3, height=190, width=200), compress="deflate")
+    data = bytearray((tmp_path / f"{damaged}.tif").read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    (tmp_path / f"{damaged}.tif").write_bytes(data)
+    found = fdeg("compare", tmp_path / "a.tif", tmp_path / "b.tif")
+    assert found.is_one_line(1, f"{damaged}.tif: cannot be read")
+    assert f"{whole}.tif" not in found.err
+
+
 def test_errors_are_one_line(original: Path, tmp_path: Path, fdeg: Run) -> None:
     small = write(tmp_path / "small.tif", samples(1, height=30, width=30))
     (tmp_path / "text.tif").write_text("no raster")
