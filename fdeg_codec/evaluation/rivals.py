@@ -19,8 +19,7 @@ from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import baselines, payload, video, wide
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import RGB, Kind, Picture
-
-JXL_EFFORT = 7
+from fdeg_codec.evaluation.wide import JXL_EFFORT
 
 Missing = dict[str, str]  # what cannot be had here, and why
 

@@ -69,7 +69,7 @@ def mean_curve(cube: Cube) -> dict[str, list[float]]:
 
 
 def speed(cube: Cube) -> dict[str, float]:
-    """Megapixels a second over all pictures, at the slowest and the fastest quality's mean."""
+    """Megapixels a second, over all pictures and qualities."""
     mega = cube.figures["pixels"].sum() / 1e6
     times = {name: cube.figures[f"{name}_seconds"].sum() for name in ("encode", "decode")}
     return {name: float(mega / seconds) for name, seconds in times.items()}
