@@ -1,6 +1,6 @@
 """FDEGCNet: analysis, synthesis and hyper-analysis around the entropy model (Fang et al. 2025, figure 1).
 
-One class for the whole family. The paper's networks are `paper(192)` and `paper(256)`; what we add, a linear path
+One class for the whole family. The paper's networks are those of training/configs/paper-*; what we add, a linear path
 beside each transform and one model for every lambda, is a matter of the architecture's fields and of `PerLevel`.
 """
 
@@ -44,11 +44,6 @@ class Architecture:
     def shaped(self) -> int:
         """The latents of the nonlinear transforms."""
         return self.latent - self.linear_only
-
-
-def paper(n: int) -> Architecture:
-    """The paper's network of `n` channels (its serial context and missing linear path included)."""
-    return Architecture((n, n, n), n, n, 640, 3, "serial", linear_path=False)
 
 
 class FDEGCNet(nn.Module):
