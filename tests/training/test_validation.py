@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
@@ -19,6 +20,8 @@ from fdeg_codec import weights
 from fdeg_codec.cli.main import fdeg
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.training.config import CONFIGS, find_config
+from fdeg_codec.training.data import load_folder
+from fdeg_codec.training.loop import Trainer
 from fdeg_codec.training.validation import table
 from tests.pictures import landscape
 from tests.raster.rasters import samples, write
@@ -119,10 +122,24 @@ def test_training_replaces_a_training_only_if_told_to(run: Path, tmp_path: Path)
         del before[name]
         (out / name).unlink()
     shutil.copytree(run / "out", out, dirs_exist_ok=True)
-    train(run, out, "--resume")
-    assert len((out / "log.jsonl").read_text().splitlines()) == 2
-    train(run, out, "--overwrite")
-    assert len((out / "log.jsonl").read_text().splitlines()) == 1
+    before = contents(out)
+    (tmp_path / "empty").mkdir()
+    for word in ("--resume", "--overwrite"):
+        with pytest.raises(FdegError, match="empty: holds no pictures"):
+            train(run, out, word, "--train", tmp_path / "empty")
+        assert contents(out) == before
+
+
+def test_a_training_that_begins_begins_its_log(run: Path, tmp_path: Path) -> None:
+    pictures, config = load_folder(run / "pictures"), find_config(str(run / "small.toml"))
+    out = shutil.copytree(run / "out", tmp_path / "out")
+    for resume, steps in ((True, [4, 4]), (False, [0])):
+        trainer = Trainer(config, pictures, out, torch.device("cpu"))
+        if resume:
+            trainer.resume()
+        trainer.run(pictures[:1], max_minutes=0)
+        assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == steps
+        assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == steps[-1]
 
 
 def test_export_replaces_a_model_only_if_told_to(run: Path, tmp_path: Path) -> None:
@@ -188,10 +205,6 @@ def test_a_model_serves_the_lambdas_it_was_made_for(run: Path, tmp_path: Path) -
 
 
 def test_it_begins_with_what_fits(run: Path, tmp_path: Path) -> None:
-    import torch
-
-    from fdeg_codec.training.loop import Trainer
-
     trainer = Trainer(
         find_config(str(run / "small.toml")), [landscape(64, 64).transpose(1, 2, 0)], tmp_path, torch.device("cpu")
     )
