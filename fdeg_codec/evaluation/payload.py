@@ -60,10 +60,10 @@ def of_tiff(path: Path) -> int:
 
 def of_fdg(path: Path) -> int:
     """All entries: what is neither header nor section nor index."""
-    from fdeg_codec.container.summary import summary
+    from fdeg_codec.container.summary import opened
 
-    table = summary(path)
-    return int(table["bytes"] - table["overhead"])
+    with opened(path) as reader:
+        return int(sum(reader.lengths))
 
 
 def _units(path: Path) -> Iterator[bytes]:

@@ -63,7 +63,7 @@ def _on_earth(crs: CRS, outline: list[tuple[float, float]]) -> Table:
 
 def _bands(h: Header, m: Metadata, nodatavals: Nodata) -> list[Table]:
     """Each band's type, and what else is known of it."""
-    known = {"scale": m.scales, "offset": m.offsets, "unit": m.units, "description": m.descriptions}
+    known: dict[str, list[Any]] = {"scale": m.scales, "offset": m.offsets, "unit": m.units, "description": m.descriptions}
     bands = []
     for k, value in enumerate(nodatavals):
         band: Table = {"data_type": h.dtype}

@@ -38,8 +38,8 @@ def _row(name: str, paths: list[Path], value: float, target: Path) -> dict[str, 
         rates.append(report.bpp)
         with Source(path) as raster:
             qualities.append(decibels(raster, load_engine(name, "auto", "auto"), target))
-    means = {"lambda": value, "bpp": np.mean(rates), "psnr": np.mean(qualities)}
-    return {k: round(float(v), 4) for k, v in means.items()}
+    means = value, float(np.mean(rates)), float(np.mean(qualities))
+    return dict(zip(("lambda", "bpp", "psnr"), (round(mean, 4) for mean in means), strict=True))
 
 
 def plot(log: Path, target: Path) -> None:
