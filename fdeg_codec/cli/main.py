@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import threading
+import warnings
 
 import click
 
@@ -53,6 +54,8 @@ def fdeg() -> None:
 
 
 def main() -> None:
+    # Where a raster is opened it is hushed, too, but what that turns off comes back when any other thread is done with its own.
+    warnings.filterwarnings("ignore", "Dataset has no geotransform")
     try:
         sys.exit(fdeg(prog_name="fdeg", standalone_mode=False))  # what a command passes to its context's exit()
     except UsageError as error:
