@@ -60,7 +60,8 @@ class Mapping:
         values = x * span + low
         if is_integer(self.dtype):
             values = np.floor(values + x.dtype.type(0.5))
-        return np.clip(values, least, most).astype(self.dtype)
+        samples: Samples = np.fmin(np.fmax(values, least), most).astype(self.dtype)  # a forged file may give what is no number
+        return samples
 
     def clipped(self, x: Floats) -> Floats:
         """The network's numbers within what each band's bounds become."""
