@@ -225,7 +225,8 @@ class Scene:
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
                 for done, piece in enumerate(self._pieces(w, scale, chosen, (value,) * self.count), 1):
-                    sink.write(piece.samples[chosen], piece.row - part.row, piece.column - part.column, piece.mask)
+                    samples = piece.samples if bands is None else piece.samples[chosen]  # which copies
+                    sink.write(samples, piece.row - part.row, piece.column - part.column, piece.mask)
                     if progress:
                         progress(done, total)
 
