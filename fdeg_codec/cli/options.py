@@ -32,7 +32,7 @@ precision: Decorator = click.option(
     help="Of analysis and synthesis; auto takes bfloat16 where the hardware multiplies it.",
 )
 scale: Decorator = click.option(
-    "--scale", type=int, default=1, help="Decode a picture 2, 4, 8 or 16 times smaller; from 4 on in a quarter of the time."
+    "--scale", type=int, default=1, help="Decode a picture 2, 4, 8 or 16 times smaller; from 4 on much quicker."
 )
 cog: Decorator = click.option("--cog", is_flag=True, help="Write a Cloud Optimized GeoTIFF.")
 overwrite: Decorator = click.option("--overwrite", is_flag=True, help="Replace DST if it exists.")
@@ -67,7 +67,7 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.IntRange(0, 9),
             default=1,
             show_default=True,
-            help="0 rounds; more spends time for fewer bits: 2 takes about 5 times as long, each further step up to twice.",
+            help="0 rounds; more spends time for fewer bits: 2 takes several times as long, each further step up to twice.",
         ),
         device,
         precision,
