@@ -16,7 +16,7 @@ from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.heam import HEAM
-from fdeg_codec.networks.layers import Down, LeakyReLU, Res, Up, conv, unhalved, up
+from fdeg_codec.networks.layers import Down, LeakyReLU, Patches, Res, Up, conv, unhalved, up
 from fdeg_codec.networks.mcam import MCAM
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.prior import FactorizedPrior
@@ -67,7 +67,7 @@ class FDEGCNet(nn.Module):
             *(HEAM(a.hyper), conv(a.hyper, a.hyper), LeakyReLU(), conv(a.hyper, a.hyper, 3, 2), MCAM(a.hyper)),
         )
         self.linear_analysis = nn.Conv2d(BANDS, a.latent, STRIDE, STRIDE) if a.linear_path else None
-        self.linear_synthesis = nn.ConvTranspose2d(a.latent, BANDS, STRIDE, STRIDE) if a.linear_path else None
+        self.linear_synthesis = Patches(a.latent, BANDS, STRIDE) if a.linear_path else None
         self.prior = FactorizedPrior(a.hyper)
         self.entropy = EntropyModel(a.latent, a.hyper, a.fusion, a.context, a.slices)
         self.y_ungain = PerLevel(a.latent)

@@ -26,4 +26,6 @@ class GDN(nn.Module):
         gamma = self.gamma().to(x.dtype)
         beta = (self.beta_root**2 + FLOOR).to(x.dtype)
         norm = F.linear((x * x).permute(0, 2, 3, 1), gamma, beta).permute(0, 3, 1, 2)
-        return x * (torch.sqrt(norm) if self.inverse else torch.rsqrt(norm))
+        if norm.requires_grad:
+            return x * (torch.sqrt(norm) if self.inverse else torch.rsqrt(norm))
+        return x.mul_(norm.sqrt_() if self.inverse else norm.rsqrt_())  # in place where nothing is recorded

@@ -37,6 +37,20 @@ def up(i: int, o: int, kernel: int = 3) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(i, o, kernel, 2, padding=kernel // 2, output_padding=1)
 
 
+class Patches(nn.ConvTranspose2d):
+    """A transposed convolution whose kernels do not overlap: one matrix product, and each of its rows a patch."""
+
+    def __init__(self, i: int, o: int, side: int) -> None:
+        super().__init__(i, o, side, side)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        (b, _, h, w), (o, side, _) = x.shape, self.weight.shape[1:]
+        assert self.bias is not None
+        rows = x.permute(0, 2, 3, 1) @ self.weight.flatten(1)
+        patches = rows.view(b, h, w, o, side, side).permute(0, 3, 1, 4, 2, 5)
+        return patches.reshape(b, o, h * side, w * side) + self.bias[:, None, None]
+
+
 def unhalved(x: Tensor) -> Tensor:
     """In float32, or in float64 if it is that already."""
     return x if x.element_size() >= 4 else x.float()

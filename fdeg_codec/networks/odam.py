@@ -29,4 +29,7 @@ class ODAM(nn.Module):
         self.mask = nn.Sequential(*(ODBlock(c) for _ in range(depth)), conv(c, c, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.trunk(x) * torch.sigmoid(self.mask(x))
+        trunk, mask = self.trunk(x), self.mask(x)
+        if trunk.requires_grad:
+            return x + trunk * torch.sigmoid(mask)
+        return trunk.mul_(mask.sigmoid_()).add_(x)  # in place where nothing is recorded

@@ -62,7 +62,7 @@ class Sink:
         self._tiff = path if driver == "GTiff" else Path(f"{path}.tif")
         self._files = Recorder()
         layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK} if min(height, width) > BLOCK else {}
-        squeeze = {"compress": "deflate", "predictor": 3 if dtype == "float32" else 2, "zlevel": 6} if driver == "GTiff" else {}
+        squeeze = {"compress": "deflate", "predictor": 3 if dtype == "float32" else 2, "zlevel": 4} if driver == "GTiff" else {}
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True)
         self._env.__enter__()
         try:

@@ -51,7 +51,7 @@ class Trainer:
         initialise(self.net, config, self.crops)
         channels_last(self.net.to(self.device))
         self.average = [p.detach().clone() for p in self.net.parameters()]
-        self.optimiser = torch.optim.Adam(self._groups(), foreach=True)
+        self.optimiser = torch.optim.Adam(self._groups(), fused=True)
         self.step = 0
         self.seconds = 0.0
 

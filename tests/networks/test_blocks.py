@@ -10,7 +10,8 @@ from fdeg_codec.networks.context import Context, passes, taps
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
-from fdeg_codec.networks.layers import Conv2d, conv, up
+from fdeg_codec.networks.layers import Conv2d, Patches, channels_last, conv, up
+from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.odconv import KERNELS, ODConv
 from fdeg_codec.networks.prior import FactorizedPrior
 
@@ -26,6 +27,20 @@ def test_float64_convolution_is_a_convolution(kernel: int, stride: int) -> None:
 
 def test_up_doubles() -> None:
     assert up(4, 3)(torch.rand(1, 4, 5, 7)).shape == (1, 3, 10, 14)
+
+
+def test_patches_are_a_transposed_convolution() -> None:
+    layer = channels_last(Patches(6, 3, 4))
+    x = torch.randn(2, 6, 5, 7).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 4))
+
+
+@pytest.mark.parametrize("block", [GDN(8), GDN(8, inverse=True), ODAM(8, 1)], ids=["gdn", "inverse gdn", "odam"])
+def test_what_is_done_in_place_is_done_alike(block: torch.nn.Module) -> None:
+    x = torch.randn(2, 8, 5, 7).contiguous(memory_format=torch.channels_last)
+    recorded = block(x)
+    with torch.no_grad():
+        torch.testing.assert_close(block(x.clone()), recorded.detach())
 
 
 def test_odconv_is_eq_5() -> None:
