@@ -12,7 +12,7 @@ from fdeg_codec.batches import threads
 from fdeg_codec.batches.plan import Job, Shard, plan
 from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
-from fdeg_codec.codec.encode import goal_of
+from fdeg_codec.codec.goal import goal_of
 from fdeg_codec.codec.smaller import check_scale
 from fdeg_codec.errors import UsageError
 from fdeg_codec.raster.atomic import check, replacing

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
+from fdeg_codec.codec.cuts import groups_of
 from fdeg_codec.codec.decode import Decoder
-from fdeg_codec.codec.encode import Progress, describe, groups_of, write_at
+from fdeg_codec.codec.encode import Progress, describe, write_at
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.sample import Errors, Sample
 from fdeg_codec.codec.target import Target, search

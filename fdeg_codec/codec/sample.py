@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fdeg_codec.codec import planes
-from fdeg_codec.codec.encode import pack_layer, unit_of, window_of
+from fdeg_codec.codec.cuts import pack_layer, unit_of, window_of
 from fdeg_codec.codec.engine import Engine, Integers
 from fdeg_codec.codec.tile import walk
 from fdeg_codec.codec.tiles import Tile

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fdeg_codec import __version__
 from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.encode import encode as encode_file
-from fdeg_codec.codec.encode import presets
+from fdeg_codec.codec.goal import presets
 from fdeg_codec.container.header import CODES
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import payload

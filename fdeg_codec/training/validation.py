@@ -11,8 +11,9 @@ import numpy as np
 
 from fdeg_codec import weights
 from fdeg_codec.codec.aim import decibels
-from fdeg_codec.codec.encode import encode, presets
+from fdeg_codec.codec.encode import encode
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.goal import presets
 from fdeg_codec.raster.source import Source
 from fdeg_codec.training.data import pictures_in
 

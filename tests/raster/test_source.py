@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from fdeg_codec.codec.encode import fill
+from fdeg_codec.codec.cuts import fill
 from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
 from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source, reflected

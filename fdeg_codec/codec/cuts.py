@@ -1,0 +1,78 @@
+"""What is cut out of a raster for a tile, to the tile's entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from fdeg_codec.codec import exact, planes
+from fdeg_codec.codec.effort import encode_picture
+from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.exact import encode_residual
+from fdeg_codec.codec.tiles import Tile, latents
+from fdeg_codec.networks.fdegcnet import STRIDE
+from fdeg_codec.raster import masks
+from fdeg_codec.raster.mapping import Mapping
+from fdeg_codec.raster.masks import Layer
+from fdeg_codec.raster.source import Source, reflected
+from fdeg_codec.raster.validity import Cut
+
+
+def window_of(tile: Tile) -> Window:
+    return Window(tile.columns.start, tile.rows.start, tile.columns.size, tile.rows.size)
+
+
+def encode_tile(
+    engine: Engine, log2_lambda: int, effort: int, groups: list[list[int]], raster: Source, cut: Cut
+) -> list[bytes]:
+    """The entries of a tile: its planes, then its layers, then, if errors are bounded, the residuals of its planes."""
+    layers = [pack_layer(cut, layer) for layer in raster.layers]
+    if masks.is_hidden(dict(zip(raster.layers, layers, strict=True)), raster.coded):
+        return [b""] * len(groups) + layers + [b""] * len(groups) * bool(raster.bounds)
+    entries, residuals = [], []
+    for group in groups:
+        entry, y = encode_picture(engine, planes.spread(unit_of(raster, cut, group)), log2_lambda, effort)
+        entries.append(entry)
+        if raster.max_error is not None:
+            x = exact.picture(engine, y, log2_lambda, (len(group), *cut.samples.shape[1:]))
+            residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
+    return entries + layers + residuals
+
+
+def groups_of(raster: Source) -> list[list[int]]:
+    """The bands of each plane."""
+    return planes.groups(planes.order(raster.coded, raster.metadata.colours, raster.likeness))
+
+
+def unit_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
+    """What analysis sees of some bands of a tile."""
+    return extended(raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group])))
+
+
+def known(raster: Source, cut: Cut, group: list[int]) -> list[exact.Band]:
+    """What a decoder knows of the bands of a plane, too."""
+    return [exact.Band(raster.mapping.lines[b], raster.bounds[b], cut.valid(b), raster.rules.nodata[b]) for b in group]
+
+
+def pack_layer(cut: Cut, layer: Layer) -> bytes:
+    flags = cut.flags(layer)
+    if layer.kind == "far":
+        return masks.pack_far(flags == 0, cut.samples[layer.band])
+    return masks.pack_layer(flags)
+
+
+def fill(cut: Cut, band: int, mapping: Mapping) -> NDArray[Any]:
+    """One band, smooth where it is not valid."""
+    valid = cut.valid(band)
+    if not valid.any():
+        return np.full_like(cut.samples[band], mapping.lines[band].low)
+    return masks.fill(cut.samples[band], valid)
+
+
+def extended(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A tile filled up to whole latents by its mirror image."""
+    down, across = (reflected(0, latents(n) * STRIDE, n) for n in unit.shape[1:])
+    return unit[:, down[:, None], across]

@@ -1,0 +1,76 @@
+"""How well, or how small: the lambda that is wished for, or the target that finds it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES
+from fdeg_codec.codec.target import Target, Word
+from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT
+from fdeg_codec.errors import UsageError
+from fdeg_codec.raster.source import Source
+from fdeg_codec.weights import Model
+
+LAMBDAS = tuple(MIN_LAMBDA * 2.0**k for k in range(6))  # of the qualities, 1 to 6
+DEFAULT_QUALITY = 4
+DEFAULT_TILE = 512
+FINE_BOUND, COARSE_BOUND = 1 / 256, 1 / 32  # of a band's span
+
+
+def goal_of(
+    quality: int | None = None,
+    lambda_: float | None = None,
+    bpp: float | None = None,
+    size: int | None = None,
+    psnr: float | None = None,
+    effort: int = DEFAULT_EFFORT,
+    tile: int = DEFAULT_TILE,
+    max_error: float | None = None,
+    **_: Any,
+) -> float | Target:
+    """The lambda, or the target, that the words of `encode` ask for, once they make sense."""
+    if not 0 <= effort < len(PASSES):
+        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
+    if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
+        raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
+    words: tuple[tuple[Word, float | None], ...] = (("bpp", bpp), ("size", size), ("psnr", psnr))
+    given = [Target(word, value) for word, value in words if value is not None]
+    if len(given) + (quality is not None) + (lambda_ is not None) > 1:
+        raise UsageError("--quality, --lambda, --bpp, --size and --psnr exclude each other")
+    if max_error is not None and not 0 <= max_error < math.inf:
+        raise UsageError(f"--max-error {max_error:g}: a number from 0")
+    if max_error is not None and given:
+        raise UsageError(f"--max-error and --{given[0].word} exclude each other")
+    return given[0].check() if given else lambda_of(quality, lambda_)
+
+
+def lambda_of(quality: int | None, lambda_: float | None) -> float:
+    """The lambda that a quality or a lambda asks for."""
+    if lambda_ is None:
+        wanted = DEFAULT_QUALITY if quality is None else quality
+        if not 1 <= wanted <= len(LAMBDAS):
+            raise UsageError(f"--quality {wanted}: qualities are 1 to {len(LAMBDAS)}")
+        return LAMBDAS[wanted - 1]
+    if not MIN_LAMBDA <= lambda_ <= MAX_LAMBDA:
+        raise UsageError(f"--lambda {lambda_:g}: lambda lies between {MIN_LAMBDA} and {MAX_LAMBDA}")
+    return float(lambda_)
+
+
+def presets(model: Model) -> tuple[float, ...]:
+    """The lambdas of the qualities that a model was made for, or its lowest if it was made for none of them."""
+    low, high = model.lambdas
+    return tuple(value for value in LAMBDAS if low <= value <= high) or (low,)
+
+
+def lambda_within(raster: Source, lambdas: tuple[float, float]) -> float:
+    """Which of a model's lambdas makes files with a bound small.
+
+    Measured on aerial, Sentinel-2 and Landsat scenes, for E over a band's span. The finer the bound, the more of the file is
+    noise that no network predicts, and the less lambda matters.
+    """
+    shares = [(raster.max_error or 0) / raster.mapping.lines[b].span for b in raster.coded]
+    share = sorted(shares)[len(shares) // 2]
+    wanted = 1024.0 if share < FINE_BOUND else min(2048 * (COARSE_BOUND / share) ** 2, 2048.0)
+    low, high = lambdas
+    return min(max(wanted, low), high)
