@@ -153,10 +153,10 @@ def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextmanager
-def read_from(name: str, suffix: str = "") -> Iterator[Path]:
-    """The file of that name, or standard input kept in a temporary one."""
+def read_from(name: str, suffix: str = "") -> Iterator[Path | str]:
+    """That name, or a temporary file that holds standard input."""
     if name != STANDARD:
-        yield Path(name)
+        yield name
         return
     with draft_folder(Path(tempfile.gettempdir())) as folder:
         path = folder / f"standard-input{suffix}"

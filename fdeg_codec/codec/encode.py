@@ -80,7 +80,7 @@ def encode(
     samples, no sample is further off than that; 0 is lossless. The preview in it has the quality or lambda that is named,
     else what makes the file small.
     """
-    source, target = Path(source), Path(target)
+    target = Path(target)
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
     begin = time.monotonic()
     engine = load_engine(model, device, precision)

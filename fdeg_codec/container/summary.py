@@ -17,10 +17,10 @@ TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Reader]:
+def opened(path: Path | str) -> Iterator[Reader]:
     """A file to ask; what is wrong with it is said with its name."""
     try:
-        with path.open("rb") as stream:
+        with Path(path).open("rb") as stream:
             yield Reader(stream)
     except OSError as error:
         raise RasterError(f"{path}: cannot be read ({error.strerror})") from error

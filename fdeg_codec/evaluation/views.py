@@ -21,6 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from fdeg_codec.errors import RasterError
+from fdeg_codec.raster.source import is_missing
 from fdeg_codec.raster.validity import sane
 from fdeg_codec.scene import Scene
 
@@ -46,7 +47,7 @@ class View(Protocol):
     `bands` are their numbers in the file, from 1.
     """
 
-    path: Path
+    path: Path | str
     dtype: str
     bands: list[int]
     names: list[str]
@@ -57,7 +58,7 @@ class View(Protocol):
 
 
 class _Raster:
-    def __init__(self, path: Path, data: Any) -> None:
+    def __init__(self, path: Path | str, data: Any) -> None:
         self.path, self._data = path, data
         self.bands = [b + 1 for b, c in enumerate(data.colorinterp) if c is not ColorInterp.alpha]
         if not self.bands:
@@ -75,7 +76,7 @@ class _Raster:
 
 
 class _Fdg:
-    def __init__(self, path: Path, scene: Scene) -> None:
+    def __init__(self, path: Path | str, scene: Scene) -> None:
         self.path, self._scene = path, scene
         bands, colours = range(scene.shape[0]), scene.metadata.colours
         self.bands = [b + 1 for b in bands if colours[b] != "alpha"]
@@ -93,10 +94,9 @@ class _Fdg:
 @contextmanager
 def view(path: Path | str) -> Iterator[View]:
     """A raster or an .fdg file, open."""
-    path = Path(path)
-    if not path.exists():
+    if is_missing(path):
         raise RasterError(f"{path}: no such file")
-    if path.suffix.lower() == ".fdg":
+    if Path(path).suffix.lower() == ".fdg":
         with Scene(path) as scene:
             yield _Fdg(path, scene)
         return
@@ -109,7 +109,7 @@ def view(path: Path | str) -> Iterator[View]:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path | str) -> Iterator[None]:
     """Errors in the block are those of this raster, whichever others are open."""
     try:
         yield

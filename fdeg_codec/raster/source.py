@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from fdeg_codec.raster.validity import Cut, Rules
 
 STRIP_BYTES = 128 << 20  # of samples that a survey reads at once, unless a row of blocks has more
 CACHE_BYTES = 256 << 20  # GDAL's own cache; its default is a share of all memory
+ELSEWHERE = re.compile(r"/vsi|\w[\w+.-]*:")  # /vsizip/a.zip/b.tif, https://..., NETCDF:a.nc:b: GDAL knows what is there
 ADVICE = {  # what samples of other types can be made into
     "int8": "Int16",
     "uint32": "Float32, or UInt16 if they fit",
@@ -40,6 +42,11 @@ Samples = NDArray[Any]
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
+def is_missing(path: Path | str) -> bool:
+    """Whether there is no such file, as far as can be told without GDAL."""
+    return not ELSEWHERE.match(str(path)) and not Path(path).exists()
+
+
 class Source:
     """An open raster, or those of its `bands` (from 1) that are named.
 
@@ -47,11 +54,11 @@ class Source:
     are `bounds`, and what lies under a mask or alpha of 0 counts unless it is all 0 anyway.
     """
 
-    def __init__(self, path: Path, bands: Sequence[int] | None = None, max_error: float | None = None) -> None:
+    def __init__(self, path: Path | str, bands: Sequence[int] | None = None, max_error: float | None = None) -> None:
         self.path = path
         self.max_error = max_error
         try:
-            if not path.exists():
+            if is_missing(path):
                 raise RasterError(f"{path}: no such file")
         except OSError as error:
             raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
@@ -79,7 +86,8 @@ class Source:
     def _examine(self, bands: Sequence[int] | None) -> None:
         d = self._data
         if d.count == 0:
-            raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters and none of its own; extract one of them")
+            found = d.subdatasets
+            raise UnsupportedError(f"{self.path}: holds {len(found)} rasters and none of its own; name one, as {found[0]}")
         self.indexes = self._chosen(bands)
         self.dtype = self._dtype({d.dtypes[n - 1] for n in self.indexes})
         colours = [d.colorinterp[n - 1] for n in self.indexes]

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.enums import ColorInterp
 
 from fdeg_codec import __version__
@@ -28,6 +30,28 @@ def test_encode_and_decode_are_quiet_in_a_pipe(fdeg: Run, raster: Path) -> None:
     assert fdeg("decode", file, target) == (0, "", "")
     with rasterio.open(target) as decoded:
         assert decoded.shape == (64, 120)
+
+
+def test_rasters_by_gdals_names(fdeg: Run, raster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(raster, "inside.tif")
+    monkeypatch.chdir(tmp_path)
+    fdeg("encode", raster, "plain.fdg", "--model", "tiny")
+    for name in (f"/vsizip/{tmp_path}/a.zip/inside.tif", f"zip://{tmp_path}/a.zip!inside.tif", f"GTIFF_DIR:1:{raster}"):
+        assert fdeg("encode", name, "x.fdg", "--model", "tiny", "--overwrite") == (0, "", "")
+        assert Path("x.fdg").read_bytes() == Path("plain.fdg").read_bytes()
+    assert "inf" in fdeg("compare", f"/vsizip/{tmp_path}/a.zip/inside.tif", raster, "--metrics", "psnr").out
+    assert fdeg("encode", "/vsizip/a.zip/none.tif", "y.fdg", "--model", "tiny").is_one_line(1, "/vsizip/a.zip/none.tif")
+
+
+def test_one_raster_of_several(fdeg: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rasterio.shutil.copy(write(tmp_path / "a.tif", samples(2)), "a.nc", driver="netCDF")
+    assert fdeg("encode", "a.nc", "x.fdg", "--model", "tiny").is_one_line(1, "a.nc", "netcdf:a.nc:Band1")
+    assert fdeg("encode", "netcdf:a.nc:Band2", "x.fdg", "--model", "tiny", "--max-error", "0") == (0, "", "")
+    fdeg("decode", "x.fdg", "x.tif")
+    with rasterio.open("x.tif") as found, rasterio.open("a.tif") as wanted:
+        np.testing.assert_array_equal(found.read(1), wanted.read(2))
 
 
 def test_a_window(fdeg: Run, file: Path, tmp_path: Path) -> None:
