@@ -23,7 +23,7 @@ from fdeg_codec.cli import options
 @options.metrics
 @options.ndvi
 @click.option("--limit", type=int, help="So many pictures at most, evenly spread.")
-@click.option("--anchor", default="jpeg2000", show_default=True, help="The codec that differences are against.")
+@click.option("--anchor", help="The codec that differences are against.  [default: jpeg2000 if it is there]")
 @click.option(
     "--classes",
     type=click.Path(path_type=Path),
@@ -33,7 +33,7 @@ from fdeg_codec.cli import options
 @click.option("--quick", is_flag=True, help="Ten pictures, every second quality, no slow codecs, few metrics: about a minute.")
 @click.option("--resume", is_flag=True, help="Go on with what is in OUT.")
 @click.option("--overwrite", is_flag=True, help="Begin anew in OUT.")
-def command(names: tuple[str, ...] | None, anchor: str, **choices: Any) -> None:
+def command(names: tuple[str, ...] | None, **choices: Any) -> None:
     """Code the pictures in SOURCES, files or folders, with every codec at every quality, and report how they do."""
     from fdeg_codec.evaluation.report import write
     from fdeg_codec.evaluation.run import Plan, run
@@ -41,4 +41,4 @@ def command(names: tuple[str, ...] | None, anchor: str, **choices: Any) -> None:
     plan = Plan(metrics=names, **choices)
     with options.progress("evaluating") as progress:
         run(plan, progress)
-    click.echo(write(plan.out, anchor, plan.sources))
+    click.echo(write(plan.out, plan.anchor, plan.sources))

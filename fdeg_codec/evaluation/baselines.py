@@ -33,8 +33,11 @@ def baselines() -> list[Codec | dict[str, str]]:
 def _codec(name: str) -> Codec | dict[str, str]:
     if not importlib.util.find_spec("compressai"):
         return {name: "needs the package compressai: pip install 'fdeg[baselines]'"}
-    import compressai
-    from compressai.zoo.image import model_urls
+    try:
+        import compressai
+        from compressai.zoo.image import model_urls
+    except Exception as error:  # of whatever it imports in turn: its parts must fit each other's versions
+        return {name: f"cannot be imported ({str(error).splitlines()[0] if str(error) else type(error).__name__})"}
 
     files = {q: Path(torch.hub.get_dir(), "checkpoints", Path(url).name) for q, url in model_urls[name]["mse"].items()}
     here = tuple(float(q) for q, file in files.items() if file.exists())

@@ -18,7 +18,7 @@ SHEET_QUALITY = 1  # the sheet's rate is that of the first codec at its second q
 SHEET = "sheet.png"
 
 
-def write(out: Path, anchor: str, sources: tuple[Path, ...]) -> Path:
+def write(out: Path, anchor: str | None, sources: tuple[Path, ...]) -> Path:
     """Make everything from the table in `out`; returns the page's path."""
     about, pictures, found = summary.load(out)
     table = summary.summarise(about, pictures, found, anchor)

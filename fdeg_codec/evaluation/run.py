@@ -47,6 +47,7 @@ class Plan:
     ndvi: tuple[int, int] | None = None
     resume: bool = False
     overwrite: bool = False
+    anchor: str | None = None  # the codec that differences are against
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ def run(plan: Plan, progress: Progress | None = None) -> Path:
     cast = choose(plan)
     points = plan.out / POINTS
     done = _prepare(plan, cast)
+    here = describe(plan.out)["codecs"]
+    if plan.anchor is not None and plan.anchor not in here:
+        raise UsageError(f"--anchor {plan.anchor}: the run has {', '.join(here)}")
     classifier = _train(plan) if plan.classes else None
     tasks = list(_tasks(plan, cast, done, classifier))
     if progress and tasks:
@@ -73,10 +77,10 @@ def run(plan: Plan, progress: Progress | None = None) -> Path:
     for count, outcome in enumerate(_outcomes(tasks, plan.jobs or _processors()), 1):
         table.append(points, outcome.points)
         if outcome.problem:
-            problems.setdefault(f"{outcome.task.codec}: {outcome.task.picture.name}", outcome.problem)
+            problems.setdefault(_title(outcome.task), outcome.problem)
         if progress:
             progress(count, len(tasks))
-    _note(plan, cast, problems)
+    _note(plan, cast, {_title(task) for task in tasks}, problems)
     if not points.exists():
         raise FdegError(
             f"{plan.out}: nothing could be measured ({next(iter(problems.values()), 'no codec takes these pictures')})"
@@ -109,7 +113,7 @@ def _prepare(plan: Plan, cast: Cast) -> set[tuple[str, str, float]]:
             points.unlink(missing_ok=True)
             about.unlink(missing_ok=True)
         _agree(plan, cast)
-        _note(plan, cast, {})
+        _note(plan, cast, set(), {})
     except OSError as error:
         raise FdegError(f"{plan.out}: cannot be written ({error.strerror or error})") from error
     return {(p.picture, p.codec, p.quality) for p in table.read(points)} if points.exists() else set()
@@ -140,7 +144,8 @@ def describe(out: Path) -> dict[str, Any]:
         raise FdegError(f"{out / ABOUT}: cannot be read; --overwrite begins anew") from error
 
 
-def _note(plan: Plan, cast: Cast, problems: dict[str, str]) -> None:
+def _note(plan: Plan, cast: Cast, tried: set[str], problems: dict[str, str]) -> None:
+    """Write run.json. Of what was tried now, earlier problems are forgotten."""
     before = describe(plan.out) if (plan.out / ABOUT).exists() else {"codecs": {}, "problems": {}, "left_out": {}}
     here = {c.name: {"label": c.label, "about": c.about, "ours": c.ours} for c in cast.codecs}
     about = {
@@ -150,15 +155,20 @@ def _note(plan: Plan, cast: Cast, problems: dict[str, str]) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "jobs": plan.jobs or _processors(),
         "kind": str(cast.kind),
+        "pictures": [picture.name for picture in cast.pictures],
         "metrics": list(cast.metrics),
         "classes": bool(plan.classes),
         "codecs": before["codecs"] | here,
         "left_out": {k: v for k, v in (before["left_out"] | cast.missing).items() if k not in before["codecs"] | here},
-        "problems": before["problems"] | problems,
+        "problems": {k: v for k, v in before["problems"].items() if k not in tried} | problems,
     }
     draft = plan.out / f".{ABOUT}"
     draft.write_text(json.dumps(about, indent=2) + "\n")
     draft.replace(plan.out / ABOUT)
+
+
+def _title(task: Task) -> str:
+    return f"{task.codec}: {task.picture.name}"
 
 
 def _tasks(plan: Plan, cast: Cast, done: set[tuple[str, str, float]], classifier: Path | None) -> Iterator[Task]:

@@ -14,6 +14,7 @@ from fdeg_codec.evaluation import curves
 from fdeg_codec.evaluation.curves import Cube
 from fdeg_codec.evaluation.run import describe, points_of
 
+ANCHOR = "jpeg2000"
 # Metrics that rise with quality and whose curves therefore have a Bjontegaard difference.
 RATED = ("psnr", "psnr_bands", "ms_ssim_db", "vifp")
 
@@ -24,7 +25,8 @@ def load(out: Path) -> tuple[dict[str, Any], list[str], list[Cube]]:
     Flat pictures, which a codec keeps exactly, and empty ones would take PSNR from all: they are among the problems instead.
     """
     about = describe(out)
-    points = points_of(out)
+    asked = set(about["pictures"])  # by the last call; the table may hold more
+    points = [p for p in points_of(out) if p.picture in asked]
     left_out = curves.without_psnr(points)
     pictures, found = curves.cubes([p for p in points if p.picture not in left_out] or points)
     about["problems"] |= left_out
@@ -42,9 +44,10 @@ def _height(cube: Cube, others: list[Cube]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else -math.inf
 
 
-def summarise(about: dict[str, Any], pictures: list[str], found: list[Cube], anchor: str) -> dict[str, Any]:
-    """Everything a table or a plot of ours shows."""
+def summarise(about: dict[str, Any], pictures: list[str], found: list[Cube], anchor: str | None = None) -> dict[str, Any]:
+    """Everything a table or a plot of ours shows; differences against `anchor`, or JPEG 2000, or whoever is last."""
     by_name = {c.codec: c for c in found}
+    anchor = anchor or (ANCHOR if ANCHOR in by_name else found[-1].codec)
     if anchor not in by_name:
         raise UsageError(f"--anchor {anchor}: the run has {', '.join(by_name)}")
     return {
@@ -63,8 +66,10 @@ def mean_curve(cube: Cube) -> dict[str, list[float]]:
     means = {name: [float(v) for v in cube.mean(name)] for name in cube.figures}
     if "psnr" in cube.figures:
         peaks = cube.figures["mse"] * 10 ** (cube.figures["psnr"] / 10)  # squared, whatever the pictures' ranges are
+        pixels = cube.figures["pixels"]
+        pooled = (np.average(table, axis=0, weights=pixels) for table in (peaks, cube.figures["mse"]))
         with np.errstate(divide="ignore"):
-            means["psnr_pooled"] = [float(v) for v in 10 * np.log10(peaks.mean(0) / cube.mean("mse"))]
+            means["psnr_pooled"] = [float(v) for v in 10 * np.log10(np.divide(*pooled))]
     return {"quality": list(cube.qualities)} | means
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fdeg_codec.errors import FdegError
-from fdeg_codec.networks.fdegcnet import Architecture
+from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
 
+CROP_UNIT = STRIDE * HYPER_STRIDE
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -47,6 +48,19 @@ class Config:
     validate_minutes: float = 15.0
     save_minutes: float = 10.0
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a run would fail."""
+        if not self.stages or self.stages[-1].until < 1:
+            raise ValueError("the last of its stages ends before the run")
+        if any(stage.crop % CROP_UNIT or stage.batch < 1 for stage in self.stages):
+            raise ValueError(f"crops are multiples of {CROP_UNIT}, and at least one is in a batch")
+        if len(self.lambdas) != 2 or not 0 < self.lambdas[0] <= self.lambdas[1]:
+            raise ValueError("lambdas are a lower and an upper bound")
+        if sum(self.architecture.slices or (self.architecture.latent,)) != self.architecture.latent:
+            raise ValueError("slices hold all latents together")
+        if self.warm_up < 1:
+            raise ValueError("warm_up has a step at least")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is done."""

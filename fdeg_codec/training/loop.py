@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fdeg_codec.devices import multiplies_bfloat16
 from fdeg_codec.errors import FdegError
-from fdeg_codec.networks.fdegcnet import FDEGCNet
+from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.training.config import Config
 from fdeg_codec.training.data import Ahead, Crops, Picture, as_unit
@@ -26,6 +28,8 @@ from fdeg_codec.training.start import initialise
 from fdeg_codec.training.widen import begin_with
 
 VALIDATION_LEVELS = (0.0, 2.0, 5.0)
+CELL = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
+EXACT = 1e-10  # an error that counts as none: 100 dB
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 
 
@@ -52,6 +56,7 @@ class Trainer:
         channels_last(self.net.to(self.device))
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimiser = torch.optim.Adam(self._groups(), fused=True)
+        self.seed = config.seed
         self.step = 0
         self.seconds = 0.0
 
@@ -66,11 +71,19 @@ class Trainer:
         return [{"params": list(p), "lr": 0.0, "factor": factor} for p, factor in groups]
 
     def start_from(self, weights: Path) -> None:
-        """Begin with the weights of an exported model, or with those of its tensors that fit, widened where ours are."""
+        """Begin with the weights of an exported model, or with those of its tensors that fit, widened where ours are.
+
+        Their bytes are part of the seed, or every run that goes on would see the crops of the one before again.
+        """
         if not begin_with(self.net, load_weights(weights), self.crops):
             raise FdegError(f"{weights}: holds no tensor of {self.config.name}")
         for mean, p in zip(self.average, self.net.parameters(), strict=True):
             mean.copy_(p.detach())
+        self._sow(zlib.crc32(weights.read_bytes(), self.config.seed))
+        torch.manual_seed(self.seed)
+
+    def _sow(self, seed: int) -> None:
+        self.seed = self.crops.seed = seed
 
     def progress(self) -> float:
         return self.config.progress(self.step, self.seconds)
@@ -88,12 +101,7 @@ class Trainer:
         stage = c.stage_at(self.progress())
         batch = torch.from_numpy(self.batches.batch(self.step, stage.batch, stage.crop))
         x = batch.to(self.device, memory_format=torch.channels_last)
-        low, high = (math.log2(bound) - 7 for bound in c.lambdas)
-        level = (
-            torch.from_numpy(np.random.default_rng((c.seed, self.step, 1)).uniform(low, high, stage.batch))
-            .float()
-            .to(self.device)
-        )
+        level = torch.from_numpy(self._levels(stage.batch)).float().to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate() * group["factor"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device)):
@@ -114,8 +122,14 @@ class Trainer:
             "psnr": (-10 * torch.log10(outcome.mse)).mean().item(),
             "norm": norm.item(),
             "y_std": outcome.y.std().item(),
-            "z_alive": (outcome.z_hat.round() != 0).float().mean().item(),
+            "z_alive": outcome.z_hat.round().std((0, 2, 3)).gt(0).float().mean().item(),
         }
+
+    def _levels(self, count: int) -> NDArray[np.float64]:
+        """Levels of a batch, each from a part of its own of all there are."""
+        low, high = (math.log2(bound) - 7 for bound in self.config.lambdas)
+        rng = np.random.default_rng((self.seed, self.step, 1))
+        return low + (high - low) * (rng.permutation(count) + rng.random(count)) / count
 
     def averaged(self) -> FDEGCNet:
         """A copy of the network with the averaged weights."""
@@ -128,6 +142,7 @@ class Trainer:
     def save(self) -> None:
         state = {
             "step": self.step,
+            "seed": self.seed,
             "seconds": self.seconds,
             "net": self.net.state_dict(),
             "average": dict(zip((n for n, _ in self.net.named_parameters()), self.average, strict=True)),
@@ -145,7 +160,17 @@ class Trainer:
             for mean, saved in zip(self.average, state["average"].values(), strict=True):
                 mean.copy_(saved)
             self.optimiser.load_state_dict(state["optimiser"])
+            for group, fresh in zip(self.optimiser.param_groups, self._groups(), strict=True):
+                group["factor"] = fresh["factor"]
             torch.set_rng_state(state["torch_rng"].cpu())
+            self._sow(state.get("seed", self.seed))
+        self._forget_later_rows()
+
+    def _forget_later_rows(self) -> None:
+        """Rows of the log from after the checkpoint: those steps come again."""
+        log = self.out / LOG
+        rows = log.read_text().splitlines(keepends=True) if log.exists() else []
+        log.write_text("".join(row for row in rows if json.loads(row)["step"] <= self.step))
 
     def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
         """Train to the last step or the time limit; log, validate and save on the way. Step 0 begins the folder anew."""
@@ -216,17 +241,19 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def validate(net: FDEGCNet, pictures: list[Picture]) -> list[dict[str, float]]:
-    """Mean estimated rate and PSNR of the pictures at a few levels."""
+    """Mean estimated rate and PSNR at a few levels, of the pictures cut to whole hyper-latents; smaller ones do not count."""
     device = next(net.parameters()).device
+    pictures = [p for p in pictures if min(p.shape[:2]) >= CELL]
     table = []
     for level in VALIDATION_LEVELS:
         rows = []
         for picture in pictures:
             x = torch.from_numpy(as_unit(picture)).permute(2, 0, 1)[None].to(device)
-            x = x[:, :, : x.shape[2] // 64 * 64, : x.shape[3] // 64 * 64]
-            outcome = forward(net, x, torch.tensor([level], device=device), noisy=False)
-            rows.append((outcome.y_bpp.item(), outcome.z_bpp.item(), -10 * math.log10(outcome.mse.item())))
-        y_bpp, z_bpp, psnr = (float(m) for m in np.mean(rows, 0))
+            x = x[:, :, : x.shape[2] // CELL * CELL, : x.shape[3] // CELL * CELL]
+            level_here = torch.tensor([level], device=device)
+            outcome = forward(net, x, level_here, noisy=False, eight_bit=picture.dtype == np.uint8)
+            rows.append((outcome.y_bpp.item(), outcome.z_bpp.item(), -10 * math.log10(max(outcome.mse.item(), EXACT))))
+        y_bpp, z_bpp, psnr = (float(m) for m in np.mean(rows or [(0, 0, 0)], 0))
         table.append(
             {"lambda": 2 ** (level + 7), "bpp": round(y_bpp + z_bpp, 4), "z_bpp": round(z_bpp, 5), "psnr": round(psnr, 3)}
         )

@@ -22,8 +22,11 @@ class Outcome(NamedTuple):
     z_hat: Tensor
 
 
-def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True) -> Outcome:
-    """Estimated rates and the error of `x` at `level`. `noisy` relaxes quantisation for training."""
+def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True, eight_bit: bool = False) -> Outcome:
+    """Estimated rates and the error of `x` at `level`, as samples of `eight_bit` if they are that.
+
+    `noisy` relaxes quantisation for training.
+    """
     model = net.entropy
     y = net.analyse(x)
     z = net.summarise(y) * torch.exp(model.z_gain(level))[:, :, None, None]
@@ -39,7 +42,7 @@ def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True) -> Outc
     y_rate = bits(mixture_mass(cells(relaxed(y_gained) if noisy else y_hat), mixture)).sum((1, 2))
     z_rate = bits(prior_mass(net, relaxed(z) if noisy else z_hat, level)).flatten(1).sum(1)
     x_hat = net.synthesise(y_hat, level)
-    if not noisy:
+    if eight_bit:
         x_hat = (x_hat.clamp(0, 1) * 255).round() / 255
     mse = ((x_hat - x) ** 2).mean((1, 2, 3))
     return Outcome(y_rate / pixels, z_rate / pixels, mse, y, z_hat)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from fdeg_codec.codec.planes import groups, spread
@@ -15,25 +16,27 @@ from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.mapping import REACH, Mapping, identity
 from fdeg_codec.raster.masks import fill
 from fdeg_codec.raster.survey import Band
+from fdeg_codec.raster.validity import sane
 
 
 def load_scene(path: Path) -> list[NDArray[np.float32]]:
     """A picture (row, column, 3) of every three bands, mapped as an encoder maps them, holes filled."""
     try:
         with rasterio.open(path) as raster:
-            samples = raster.read()
-            valid = np.stack([raster.read_masks(b) > 0 for b in raster.indexes])
+            bands = [b for b, c in zip(raster.indexes, raster.colorinterp, strict=True) if c is not ColorInterp.alpha]
+            samples = raster.read(bands)
+            valid = np.stack([raster.read_masks(b) > 0 for b in bands]) if bands else np.empty((0, 0, 0), bool)
     except RasterioError as error:
         raise FdegError(f"{path}: cannot be read as a picture ({error})") from error
-    valid &= np.isfinite(samples)
+    valid &= sane(samples)
     dtype = str(samples.dtype)
     if dtype not in ("uint8", "int16", "uint16", "float32"):
         samples, dtype = samples.astype(np.float32), "float32"
-    if not valid.any((1, 2)).all():
+    if not bands or not valid.any((1, 2)).all():
         raise FdegError(f"{path}: has a band without a valid sample")
     whole = np.stack([fill(band, known) for band, known in zip(np.where(valid, samples, 0), valid, strict=True)])
     x = np.clip(mapping(samples, valid, dtype).to_unit(whole), -REACH, 1 + REACH)
-    return [np.ascontiguousarray(spread(x[bands]).transpose(1, 2, 0)) for bands in groups(list(range(len(x))))]
+    return [np.ascontiguousarray(spread(x[group]).transpose(1, 2, 0)) for group in groups(list(range(len(x))))]
 
 
 def mapping(samples: NDArray[Any], valid: NDArray[np.bool_], dtype: str) -> Mapping:

@@ -220,3 +220,24 @@ def test_sixteen_bits(weights: Path, tmp_path: Path) -> None:
     assert {p.codec for p in points} == {"tiny", "jpeg2000", "jxl", "lerc"}
     assert all(0 < p.values["ndvi"] < 1 and np.isfinite(p.values["psnr"]) for p in points)
     assert {*summary.summarise(*summary.load(tmp_path / "out"), "jpeg2000")["bd_rate"]} == {"psnr", "psnr_bands"}
+
+
+def test_going_on_with_other_pictures_reports_on_these(fdeg: Run, folder: Path, tmp_path: Path) -> None:
+    words = ("--codecs", "jpeg", "--models", "tiny", "--metrics", "psnr", "--jobs", "1", "--out", tmp_path / "out")
+    assert fdeg("eval", folder, *words).code == 0
+    one = sorted(folder.iterdir())[0]
+    assert fdeg("eval", one, *words, "--resume").code == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["pictures"] == 1
+
+
+def test_an_anchor_that_takes_no_part_is_named_before_anything_is_coded(fdeg: Run, folder: Path, tmp_path: Path) -> None:
+    words = ("eval", folder, "--codecs", "jpeg", "--models", "tiny", "--metrics", "psnr", "--out", tmp_path / "out")
+    assert fdeg(*words, "--anchor", "webp").is_one_line(2, "--anchor webp", "jpeg")
+    assert not (tmp_path / "out" / "points.csv").exists()
+    assert fdeg(*words).code == 0
+
+
+def test_what_no_other_codec_takes_is_reported_without_differences(fdeg: Run, tmp_path: Path) -> None:
+    write(tmp_path / "x.tif", samples(1, height=64, width=64).astype(np.int16))
+    assert fdeg("eval", tmp_path / "x.tif", "--models", "tiny", "--metrics", "psnr", "--out", tmp_path / "out").code == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["anchor"] == "tiny"

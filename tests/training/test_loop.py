@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from fdeg_codec.networks.fdegcnet import Architecture
 from fdeg_codec.training.config import Config, Stage
 from fdeg_codec.training.data import Ahead, Crops
 from fdeg_codec.training.export import export
-from fdeg_codec.training.loop import Trainer
+from fdeg_codec.training.loop import LOG, Trainer, validate
 from tests.pictures import landscape
 
 CONFIG = Config("tiny", Architecture((8, 8, 16), 16, 8, 24, 1), (Stage(0.5, 64, 2), Stage(1.0, 128, 1)), steps=20)
@@ -75,3 +77,55 @@ def test_batches_made_ahead_are_those_made_at_once() -> None:
     ahead = Ahead(crops, 2)
     for step, crop in ((3, 64), (4, 64), (5, 96), (5, 96)):
         np.testing.assert_array_equal(ahead.batch(step, 2, crop), crops.batch(step, 2, crop))
+
+
+def test_going_on_from_weights_is_with_other_crops_and_lambdas(tmp_path: Path) -> None:
+    first = trained(tmp_path / "first", 2)
+    weights = export(first.averaged(), tmp_path, "first", {}).with_suffix(".safetensors")
+    fresh, on = Trainer(CONFIG, PICTURES, tmp_path / "fresh", CPU), Trainer(CONFIG, PICTURES, tmp_path / "on", CPU)
+    on.start_from(weights)
+    assert not np.array_equal(fresh.crops.batch(0, 2, 64), on.crops.batch(0, 2, 64))
+    assert not np.array_equal(fresh._levels(2), on._levels(2))
+    on.save()
+    resumed = Trainer(CONFIG, PICTURES, tmp_path / "on", CPU)
+    resumed.resume()
+    np.testing.assert_array_equal(resumed.crops.batch(0, 2, 64), on.crops.batch(0, 2, 64))
+
+
+def test_the_levels_of_a_batch_are_spread_over_all(tmp_path: Path) -> None:
+    trainer = Trainer(replace(CONFIG, lambdas=(128.0, 128.0 * 2**4)), PICTURES, tmp_path, CPU)
+    for trainer.step in range(5):
+        assert sorted(np.floor(trainer._levels(4))) == [0, 1, 2, 3]
+
+
+def test_the_log_forgets_the_steps_that_come_again(tmp_path: Path) -> None:
+    trainer = trained(tmp_path, 3)
+    for step in (2, 3, 4):
+        trainer.log({"step": step})
+    again = Trainer(CONFIG, PICTURES, tmp_path, CPU)
+    again.resume()
+    assert [json.loads(row)["step"] for row in (tmp_path / LOG).read_text().splitlines()] == [2, 3]
+
+
+def test_validation_takes_any_pictures(tmp_path: Path) -> None:
+    net = Trainer(CONFIG, PICTURES, tmp_path, CPU).averaged()
+    small, flat = PICTURES[0][:40, :90], np.full((64, 64, 3), 128, np.uint8)
+    bright = 3 * PICTURES[0].astype(np.float32) / 255 - 1  # beyond [0, 1], as mapped scenes are
+    assert validate(net, [small]) == [{"lambda": value, "bpp": 0, "z_bpp": 0, "psnr": 0} for value in (128, 512, 4096)]
+    assert all(0 < row["psnr"] <= 100 for row in validate(net, [small, flat]))
+    assert validate(net, [bright])[-1]["psnr"] > 20  # no clipping, which alone would leave 12 dB
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stages": (Stage(0.5, 64, 2),)},
+        {"stages": (Stage(1.0, 100, 2),)},
+        {"lambdas": (128.0,)},
+        {"warm_up": 0},
+        {"architecture": replace(CONFIG.architecture, slices=(4, 4))},
+    ],
+)
+def test_a_configuration_that_cannot_be_trained_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        replace(CONFIG, **wrong)

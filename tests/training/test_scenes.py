@@ -69,3 +69,17 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_folder(tmp_path)
     with pytest.raises(FdegError, match="a band without a valid sample"):
         load(keep(tmp_path / "x.tif", np.zeros((1, 9, 9), np.uint16), nodata=0))
+
+
+def test_alpha_is_no_picture(tmp_path: Path) -> None:
+    rgba = np.concatenate((landscape(40, 50), np.full((1, 40, 50), 255, np.uint8)))
+    Image.fromarray(rgba.transpose(1, 2, 0)).save(tmp_path / "x.png")
+    (picture,) = load(tmp_path / "x.png")
+    np.testing.assert_allclose(picture, rgba[:3].transpose(1, 2, 0) / 255, atol=1e-6)
+
+
+def test_undeclared_nodata_does_not_flatten_a_picture(tmp_path: Path) -> None:
+    samples = landscape(60, 70, 1).astype(np.float32)
+    samples[:, :20] = np.finfo(np.float32).min
+    (picture,) = load(keep(tmp_path / "x.tif", samples))
+    assert picture[20:].std() > 0.1
