@@ -16,6 +16,7 @@ from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
 from xarray.backends.locks import SerializableLock
 from xarray.core import indexing
 
+from fdeg_codec.codec.smaller import check_scale
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.raster import metadata
 from fdeg_codec.scene import Scene
@@ -40,6 +41,7 @@ class FdegBackend(BackendEntrypoint):
         precision: Precision = "auto",
     ) -> xr.Dataset:
         path = os.fspath(filename_or_obj)
+        check_scale(scale)
         choices = {"device": device, "precision": precision}
         manager = CachingFileManager(Scene, path, lock=LOCK, kwargs=choices)
         scene = manager.acquire()
@@ -109,8 +111,9 @@ def _attributes(scene: Scene, masked: bool) -> dict[str, Any]:
     attributes: dict[str, Any] = {"grid_mapping": "spatial_ref"}
     if scene.nodata is not None and not masked:
         attributes["_FillValue"] = np.dtype(scene.dtype).type(scene.nodata)
-    if len({*m.scales}) == 1 == len({*m.offsets}) and (m.scales[0], m.offsets[0]) != (1, 0):
-        attributes |= {"scale_factor": m.scales[0], "add_offset": m.offsets[0]}
+    scales, offsets = {*m.scales} or {1.0}, {*m.offsets} or {0.0}
+    if len(scales) == 1 == len(offsets) and (scales, offsets) != ({1.0}, {0.0}):
+        attributes |= {"scale_factor": scales.pop(), "add_offset": offsets.pop()}
     if any(m.descriptions):
         attributes["long_name"] = tuple(name or "" for name in m.descriptions)
     return attributes

@@ -83,6 +83,9 @@ class Scene:
                 self.metadata: Metadata = metadata.from_sections(self._reader.sections, self._reader.header.bands)
                 h = self._reader.header
                 self.nodatavals = nodatas.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
+        except OSError as error:  # of a pipe, say
+            self._stream.close()
+            raise RasterError(f"{self.path}: cannot be read ({error.strerror or error})") from error
         except FdegError:
             self._stream.close()
             raise

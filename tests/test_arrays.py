@@ -115,3 +115,12 @@ def test_the_entry_point_names_it() -> None:
     assert points == {"fdeg": "fdeg_codec.arrays:FdegBackend"}
     assert FdegBackend().guess_can_open("x.FDG")
     assert not FdegBackend().guess_can_open("x.tif")
+
+
+def test_a_scale_without_an_offset(weights: Path, tmp_path: Path) -> None:
+    def describe(target: object) -> None:
+        target.scales = [1e-4]  # type: ignore[attr-defined]
+
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(1, "uint16"), describe), tmp_path / "a.fdg", model="tiny")
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene, xr.open_dataset(tmp_path / "a.fdg", engine=FdegBackend) as dataset:
+        np.testing.assert_allclose(dataset.band_data.values, scene.read() * 1e-4)

@@ -99,7 +99,8 @@ def _outcomes(
     record.begin(left)
     for job, result in _results(task, left, jobs, scheduler):
         if isinstance(result, str):
-            yield Outcome.of(job, "failed", error=result)
+            named = result if str(job.source) in result else f"{task.source / job.source}: {result}"
+            yield Outcome.of(job, "failed", error=named)
         else:
             record.add(job, *result)
             yield Outcome.of(job, "made", details=result.details)
@@ -124,7 +125,7 @@ def _write(path: Path, outcomes: list[Outcome]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with (
         nullcontext(path) if _is_stream(path) else replacing(path, overwrite=True) as place,
-        place.open("w", newline="") as stream,
+        place.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
     ):
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()

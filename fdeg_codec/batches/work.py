@@ -13,6 +13,8 @@ from fdeg_codec import api
 from fdeg_codec.batches.plan import Job
 from fdeg_codec.batches.record import Stamp, stamp
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.smaller import shrink_span
+from fdeg_codec.codec.tiles import Span
 from fdeg_codec.codec.workers import one_thread_each
 from fdeg_codec.container.header import SIZE, unpack
 from fdeg_codec.errors import FdegError, UsageError
@@ -60,7 +62,7 @@ class Task:
         known = inspect.signature(api.decode if self.decode else api.encode).parameters.keys() - {"overwrite", "progress"}
         for word in self.words.keys() - known:
             name = word.rstrip("_").replace("_", "-")
-            raise UsageError(f"--{name} does not go with --decode" if self.decode else f"{word}: encode has no such word")
+            raise UsageError(f"--{name} does not go with --decode" if self.decode else f"--{name} goes with --decode only")
 
     def load(self, first: Job) -> None:
         """Load the weights ahead of all scenes: those of the words or, to decode, those that the first file names."""
@@ -89,7 +91,9 @@ class Task:
     def _decode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
         damage = api.decode(source, target, overwrite=True, progress=progress, **self.words)
         with api.open(source, salvage=self.words.get("salvage", False)) as scene:
-            details = {"width": scene.width, "height": scene.height, "bands": scene.count, "bytes": target.stat().st_size}
+            width, height = (shrink_span(Span(0, n), self.words.get("scale", 1)).size for n in (scene.width, scene.height))
+            bands = len(self.words.get("bands") or scene.indexes)
+        details = {"width": width, "height": height, "bands": bands, "bytes": target.stat().st_size}
         return details | ({"lost": [loss.tile for loss in damage.lost]} if damage else {})
 
 

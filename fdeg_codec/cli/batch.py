@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from fdeg_codec.cli import options
-from fdeg_codec.errors import FdegError
+from fdeg_codec.errors import FdegError, UsageError
 
 if TYPE_CHECKING:
     from fdeg_codec.batches.work import Outcome
@@ -35,7 +35,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @click.command()
 @click.argument("src")
 @click.argument("dst")
-@click.option("--glob", help="Which files below SRC, such as '**/*_B4.TIF'.  [default: all .tif, .png, .jp2 and .webp]")
+@click.option("--glob", help="Which files below SRC, such as '**/*_B4.TIF'.  [default: all .tif, .tiff, .png, .jp2 and .webp]")
 @click.option("--jobs", type=int, help="Scenes at once.  [default: as many as there are cores, up to 8]")
 @click.option("--resume", is_flag=True, help="Do only what is missing or has changed since an earlier batch.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
@@ -59,6 +59,8 @@ def command(ctx: click.Context, /, src: str, dst: str, as_json: bool, **choices:
     """
     from fdeg_codec.batches.run import batch
 
+    if _is_given(ctx, "format") and not choices["decode"]:
+        raise UsageError("--format goes with --decode only")
     given = {name: value for name, value in choices.items() if name in OWN or _is_given(ctx, name)}
     with options.progress("scenes") as progress:
         outcomes = batch(src, dst, progress=progress, tell=partial(_tell, Path(src)), **given)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from fdeg_codec.container.header import MAX_PIXELS
+from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.drafts import draft_folder
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -162,7 +163,10 @@ def read_from(name: str, suffix: str = "") -> Iterator[Path | str]:
         path = folder / f"standard-input{suffix}"
         with path.open("wb") as spool:
             shutil.copyfileobj(sys.stdin.buffer, spool)
-        yield path
+        try:
+            yield path
+        except FdegError as error:
+            raise type(error)(str(error).replace(str(path), "standard input")) from error
 
 
 @contextmanager

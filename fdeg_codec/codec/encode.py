@@ -24,7 +24,7 @@ from fdeg_codec.container.file import Writer
 from fdeg_codec.container.header import MAX_SAMPLES, Header, fixed_point
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.errors import UsageError
+from fdeg_codec.errors import UnsupportedError, UsageError
 from fdeg_codec.raster import bound, metadata, nodata
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.source import Source
@@ -82,6 +82,8 @@ def encode(
     """
     target = Path(target)
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
+    if overwrite and _is_same(source, target):
+        raise UsageError(f"{target}: is the raster itself")
     begin = time.monotonic()
     engine = load_engine(model, device, precision)
     with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
@@ -110,6 +112,13 @@ def encode(
     )
 
 
+def _is_same(a: Path | str, b: Path) -> bool:
+    try:
+        return b.samefile(a)
+    except OSError:
+        return False
+
+
 def write_at(
     log2_lambda: int, raster: Source, engine: Engine, effort: int, tile: int, draft: Path, progress: Progress | None
 ) -> Header:
@@ -126,7 +135,10 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
     if not fixed_point(low) <= log2_lambda <= fixed_point(high):
         raise UsageError(f"--model {engine.model.name}: made for lambda {low:g} to {high:g}")
     ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
-    sections = metadata.to_sections(raster.metadata)
+    try:
+        sections = metadata.to_sections(raster.metadata)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{raster.path}: {error}") from error
     optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(ordered)}
     if any(value is not None for value in raster.rules.nodata):
         optional[Kind.NODATA] = nodata.pack(raster.rules.nodata)

@@ -23,7 +23,7 @@ def opened(path: Path | str) -> Iterator[Reader]:
         with Path(path).open("rb") as stream:
             yield Reader(stream)
     except OSError as error:
-        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+        raise RasterError(f"{path}: cannot be read ({error.strerror or error})") from error
     except FdegError as error:
         raise type(error)(f"{path}: {error}") from error
 

@@ -14,7 +14,7 @@ class Recorder:
 
     def __call__(self, path: str, mode: str = "rb", **_: Any) -> io.FileIO:
         try:
-            return _File(self, path, mode.replace("b", ""))
+            return _File(self, path, mode.replace("b", "").replace("t", ""))
         except OSError as error:
             if "w" in mode:
                 self.note(error)

@@ -34,6 +34,8 @@ ADVICE = {  # what samples of other types can be made into
     "int8": "Int16",
     "uint32": "Float32, or UInt16 if they fit",
     "int32": "Float32, or Int16 if they fit",
+    "uint64": "Float32, or UInt16 if they fit",
+    "int64": "Float32, or Int16 if they fit",
     "float64": "Float32",
 }
 
@@ -72,6 +74,9 @@ class Source:
         except RasterioError as error:
             self._env.__exit__()
             raise RasterError(f"{path}: not a raster that can be read ({_first_line(error)})") from error
+        except (LookupError, ValueError) as error:  # of rasterio, as it reads metadata and names
+            self._env.__exit__()
+            raise RasterError(f"{path}: its metadata cannot be read ({type(error).__name__}: {error})") from error
         except FdegError:
             self._env.__exit__()
             raise

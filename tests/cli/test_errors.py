@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+import rasterio.shutil
 
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.container.file import Writer
@@ -284,3 +286,23 @@ class TestWeights:
     def test_an_unknown_model(self, fdeg: Run, raster: Path) -> None:
         outcome = fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "nonesuch")
         assert outcome.is_one_line(1, "nonesuch", "tiny")
+
+
+def test_a_raster_is_not_replaced_by_its_own_file(fdeg: Run, raster: Path) -> None:
+    before = raster.read_bytes()
+    assert fdeg("encode", raster, raster, "--model", "tiny", "--overwrite").is_one_line(2, str(raster))
+    assert raster.read_bytes() == before
+
+
+def test_metadata_that_rasterio_cannot_read(fdeg: Run, raster: Path, tmp_path: Path) -> None:
+    with rasterio.open(raster) as found:
+        rasterio.shutil.copy(found, tmp_path / "x.vrt", driver="VRT")
+    text = (tmp_path / "x.vrt").read_text()
+    rpc = '<Metadata domain="RPC"><MDI key="LINE_OFF">1</MDI><MDI key="SAMP_OFF">1</MDI></Metadata>'
+    (tmp_path / "x.vrt").write_text(text.replace("<VRTRasterBand", rpc + "<VRTRasterBand", 1))
+    assert fdeg("encode", tmp_path / "x.vrt", tmp_path / "x.fdg", "--model", "tiny").is_one_line(1, "x.vrt", "metadata")
+
+
+def test_decode_only_words_of_a_batch(fdeg: Run, raster: Path, tmp_path: Path) -> None:
+    for words in (["--scale", "8"], ["--format", "png"], ["--salvage"]):
+        assert fdeg("batch", raster.parent, tmp_path / "out", *words).is_one_line(2, f"{words[0]} goes with --decode only")

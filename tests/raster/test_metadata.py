@@ -25,6 +25,7 @@ CRSES = {
     "code": CRS.from_epsg(32633),
     "custom": CRS.from_proj4("+proj=laea +lat_0=12.3 +lon_0=45.6 +ellps=WGS84 +units=m"),
     "local": CRS.from_wkt('LOCAL_CS["mine",UNIT["metre",1]]'),
+    "rotated": CRS.from_proj4("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +to_meter=0.01745329252"),
     "compound": CRS.from_string("EPSG:4326+5773"),
 }
 CORNERS = [
