@@ -115,6 +115,7 @@ class Trainer:
         self.step += 1
         decay = min(c.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.net.parameters()], 1 - decay)
+        z = outcome.z_hat.round()
         return {
             "loss": loss.item(),
             "y_bpp": outcome.y_bpp.mean().item(),
@@ -122,7 +123,7 @@ class Trainer:
             "psnr": (-10 * torch.log10(outcome.mse)).mean().item(),
             "norm": norm.item(),
             "y_std": outcome.y.std().item(),
-            "z_alive": outcome.z_hat.round().std((0, 2, 3)).gt(0).float().mean().item(),
+            "z_alive": (z.amax((0, 2, 3)) > z.amin((0, 2, 3))).float().mean().item(),  # channels that say something
         }
 
     def _levels(self, count: int) -> NDArray[np.float64]:
