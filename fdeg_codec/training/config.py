@@ -11,7 +11,7 @@ from typing import Any
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
 
-CROP_UNIT = STRIDE * HYPER_STRIDE
+CROP_UNIT = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
 CONFIGS = Path(__file__).parent / "configs"
 
 

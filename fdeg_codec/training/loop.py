@@ -19,16 +19,15 @@ from torch import Tensor
 
 from fdeg_codec.devices import multiplies_bfloat16
 from fdeg_codec.errors import FdegError
-from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, FDEGCNet
+from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import channels_last
-from fdeg_codec.training.config import Config
+from fdeg_codec.training.config import CROP_UNIT, Config
 from fdeg_codec.training.data import Ahead, Crops, Picture, as_unit
 from fdeg_codec.training.loss import forward, objective
 from fdeg_codec.training.start import initialise
 from fdeg_codec.training.widen import begin_with
 
 VALIDATION_LEVELS = (0.0, 2.0, 5.0)
-CELL = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
 EXACT = 1e-10  # an error that counts as none: 100 dB
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 
@@ -244,13 +243,13 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def validate(net: FDEGCNet, pictures: list[Picture]) -> list[dict[str, float]]:
     """Mean estimated rate and PSNR at a few levels, of the pictures cut to whole hyper-latents; smaller ones do not count."""
     device = next(net.parameters()).device
-    pictures = [p for p in pictures if min(p.shape[:2]) >= CELL]
+    pictures = [p for p in pictures if min(p.shape[:2]) >= CROP_UNIT]
     table = []
     for level in VALIDATION_LEVELS:
         rows = []
         for picture in pictures:
             x = torch.from_numpy(as_unit(picture)).permute(2, 0, 1)[None].to(device)
-            x = x[:, :, : x.shape[2] // CELL * CELL, : x.shape[3] // CELL * CELL]
+            x = x[:, :, : x.shape[2] // CROP_UNIT * CROP_UNIT, : x.shape[3] // CROP_UNIT * CROP_UNIT]
             level_here = torch.tensor([level], device=device)
             outcome = forward(net, x, level_here, noisy=False, eight_bit=picture.dtype == np.uint8)
             rows.append((outcome.y_bpp.item(), outcome.z_bpp.item(), -10 * math.log10(max(outcome.mse.item(), EXACT))))
