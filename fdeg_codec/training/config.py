@@ -6,13 +6,16 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
 
 CROP_UNIT = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
 CONFIGS = Path(__file__).parent / "configs"
+
+Fall = Literal["cosine", "line", "drop"]
+FALLS = get_args(Fall)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Config:
     minutes: float = math.inf  # whichever of the two ends first
     learning_rate: float = 5e-4
     final_rate_share: float = 0.02
-    drop_at: float | None = None  # share of the run at which the rate falls to its final share at once; None: a cosine
+    hold: float = 0.0  # share of the run at the full rate, which then falls to its final share
+    fall: Fall = "cosine"
     warm_up: int = 100
     gain_rate_factor: float = 10.0
     hyper_gain_rate_factor: float = 0.0
@@ -61,10 +65,18 @@ class Config:
             raise ValueError("slices hold all latents together")
         if self.warm_up < 1:
             raise ValueError("warm_up has a step at least")
+        if self.fall not in FALLS or not 0 <= self.hold < 1:
+            raise ValueError(f"the rate is held for a share of the run below 1, then falls as {', '.join(FALLS)}")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is done."""
         return min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
+
+    def rate(self, progress: float) -> float:
+        """The learning rate, but for the warm-up, when that share of the run is done."""
+        fallen = max(0.0, progress - self.hold) / (1 - self.hold)
+        left = {"cosine": (1 + math.cos(math.pi * fallen)) / 2, "line": 1 - fallen, "drop": float(not fallen)}[self.fall]
+        return self.learning_rate * (self.final_rate_share + (1 - self.final_rate_share) * left)
 
     def stage_at(self, progress: float) -> Stage:
         return next((s for s in self.stages if progress < s.until), self.stages[-1])

@@ -88,11 +88,8 @@ class Trainer:
         return self.config.progress(self.step, self.seconds)
 
     def rate(self) -> float:
-        """A cosine, or one drop, from the peak to its final share, after a linear warm-up."""
-        c, progress = self.config, self.progress()
-        left = (1 + math.cos(math.pi * progress)) / 2 if c.drop_at is None else float(progress < c.drop_at)
-        share = c.final_rate_share + (1 - c.final_rate_share) * left
-        return c.learning_rate * share * min(1.0, (self.step + 1) / c.warm_up)
+        """That of the configuration, after a linear warm-up."""
+        return self.config.rate(self.progress()) * min(1.0, (self.step + 1) / self.config.warm_up)
 
     def advance(self) -> dict[str, float]:
         """One step; returns what is worth plotting."""
