@@ -2,6 +2,7 @@
 
 A latent is coded in the narrowest of a few windows that its mixture cannot be expected to leave, since most latents are
 nearly certain and wide windows take time. A value outside its window is an escape: how far outside follows as a number.
+Where the window is a single value the latent is sure and takes no symbol at all: the few that are elsewhere are listed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from fdeg_codec.entropy.coder import Coder
 from fdeg_codec.entropy.guard import Floats, Integers
-from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, WEIGHT_ONE, gaussian_cdf, reach
+from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, WEIGHT_ONE, gaussian_cdf, narrowest, reach
+from fdeg_codec.errors import BadFileError
 
 COMPONENTS = 3
 # 2^-13 of all probability is set aside for what the mixture thinks impossible: half of it or less is shared evenly, the
@@ -26,7 +28,7 @@ CHUNK = 1 << 18  # frequencies made at once, so that they stay in the cache; the
 class Mixtures(NamedTuple):
     """Integer mixtures of n latents: their components (3, n), and the windows in which the latents are coded."""
 
-    starts: NDArray[np.intp]  # where a component has the middle of the latent's window in the table of gaussian_cdf()
+    starts: Integers  # where a component has the middle of the latent's window in the table of gaussian_cdf()
     weights: Integers  # in 1/64
     centres: Integers
     windows: NDArray[np.int8]  # index into HALVES
@@ -41,11 +43,9 @@ def mixtures(grid: Integers) -> Mixtures:
     # The mean of the mixture, in 1/1024, to the nearest integer.
     centres = ((weights * means).sum(0, dtype=np.int32) + STEPS * WEIGHT_ONE // 2) >> 10
     offsets = STEPS * centres - means
-    needed = (np.abs(offsets) + np.take(reach().ravel(), weights * reach().shape[1] + scales)).max(0)
-    windows = np.zeros(needed.shape, np.int8)
-    for half in HALVES[:-1]:
-        windows += needed > STEPS * half + STEPS // 2
-    starts = scales.astype(np.intp) * gaussian_cdf().shape[1]
+    needed = (np.abs(offsets) + reach().ravel().take(weights * reach().shape[1] + scales)).max(0)
+    windows = narrowest().take(needed, mode="clip")
+    starts = scales * np.int32(gaussian_cdf().shape[1])
     starts += np.clip(offsets, -FAR, FAR, out=offsets)
     starts += REACH
     return Mixtures(starts, weights, centres, windows)
@@ -72,18 +72,39 @@ def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats
 def code_latents(coder: Coder, mixture: Mixtures, values: Integers | None) -> Integers:
     """Code the values (n) of latents, in either direction."""
     out = mixture.centres.copy()
+    distances = None if values is None else values - out
     for window, half in enumerate(HALVES):
         members = np.flatnonzero(mixture.windows == window)
-        chunk = CHUNK // (2 * half + 2)
-        chunks = [members[start : start + chunk] for start in range(0, len(members), chunk)]
-        rows = (frequencies(mixture, some, half) for some in chunks)
-        out[members] += _code_distances(coder, rows, half, None if values is None else values[members] - out[members])
+        known = None if distances is None else distances[members]
+        if half:
+            chunk = CHUNK // (2 * half + 2)
+            chunks = [members[start : start + chunk] for start in range(0, len(members), chunk)]
+            rows = (frequencies(mixture, some, half) for some in chunks)
+            out[members] += _code_distances(coder, rows, half, known)
+        else:
+            strays, far = _code_strays(coder, len(members), known)
+            out[members[strays]] += far
     return out
 
 
 def code_rows(coder: Coder, rows: Floats, values: Integers | None) -> Integers:
     """Code values under given frequencies (n, 2 half + 2) centred at zero: the hyper-latents."""
     return _code_distances(coder, [rows], rows.shape[1] // 2 - 1, values)
+
+
+def _code_strays(coder: Coder, count: int, values: Integers | None) -> tuple[NDArray[np.intp], Integers]:
+    """Which of `count` sure latents are off their centres, and their distances from them."""
+    if not count:
+        return np.empty(0, np.intp), np.empty(0, np.int32)
+    strays = None if values is None else np.flatnonzero(values)
+    found = int(coder.numbers(1, None if strays is None else np.array([len(strays)], np.int32))[0])
+    if found > count:
+        raise BadFileError("it holds more strays than latents")
+    gaps = coder.numbers(found, None if strays is None else (np.diff(strays, prepend=-1) - 1).astype(np.int32))
+    where = np.cumsum(gaps.astype(np.intp) + 1) - 1
+    if found and where[-1] >= count:
+        raise BadFileError("it holds a stray beyond the latents")
+    return where, _code_beyond(coder, found, 0, None if values is None else values[where])
 
 
 def _code_distances(coder: Coder, rows: Iterable[Floats], half: int, values: Integers | None) -> Integers:
@@ -100,9 +121,12 @@ def _code_distances(coder: Coder, rows: Iterable[Floats], half: int, values: Int
     symbols = np.concatenate(coded)
     out: Integers = symbols - half
     outside = np.flatnonzero(symbols == escape)
-    beyond = None
-    if values is not None:
-        beyond = 2 * (np.abs(values[outside]) - half - 1) + (values[outside] < 0)
-    beyond = coder.numbers(len(outside), beyond)
-    out[outside] = ((beyond >> 1) + half + 1) * (1 - 2 * (beyond & 1))
+    out[outside] = _code_beyond(coder, len(outside), half, None if values is None else values[outside])
     return out
+
+
+def _code_beyond(coder: Coder, count: int, half: int, values: Integers | None) -> Integers:
+    """Distances greater than `half`."""
+    known = None if values is None else 2 * (np.abs(values) - half - 1) + (values < 0)
+    numbers = coder.numbers(count, known)
+    return ((numbers >> 1) + half + 1) * (1 - 2 * (numbers & 1))

@@ -22,7 +22,7 @@ STEPS = 16  # offsets per unit
 ONE = 1 << 16
 WEIGHT_ONE = 64
 TOTAL = ONE * WEIGHT_ONE  # a row of frequencies sums to this
-HALVES = (1, 2, 3, 5, 8, 16, 32, 64, 128, 256)  # half-widths of the symbol windows
+HALVES = (0, 1, 2, 3, 5, 8, 16, 32, 64, 128, 256)  # half-widths of the symbol windows
 FAR = 8192  # a component further than this from the window's centre counts as this far
 REACH = FAR + STEPS * HALVES[-1] + STEPS // 2  # the largest offset that is looked up
 TAIL = 32  # of 65536: what a component may leave outside its window, on each side
@@ -68,5 +68,14 @@ def reach() -> Integers:
         allowed = TAIL * WEIGHT_ONE // np.maximum(weights, 1)
         table[:, scale] = REACH + 1 - np.searchsorted(outside[scale, ::-1], allowed, side="right")
     table[0] = NEVER
+    table.setflags(write=False)
+    return table
+
+
+@cache
+def narrowest() -> NDArray[np.int8]:
+    """The first of HALVES that is wide enough for a need, in sixteenths; the last for all beyond the table."""
+    limits = STEPS * np.array(HALVES[:-1]) + STEPS // 2
+    table = np.searchsorted(limits, np.arange(limits[-1] + 2)).astype(np.int8)
     table.setflags(write=False)
     return table

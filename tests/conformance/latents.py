@@ -6,11 +6,11 @@ import math
 import struct
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from tests.conformance.range_decoder import TOTAL, RangeDecoder
 
-HALVES = (1, 2, 3, 5, 8, 16, 32, 64, 128, 256)
+HALVES = (0, 1, 2, 3, 5, 8, 16, 32, 64, 128, 256)
 
 
 LENGTHS = [2**k for k in range(21, 6, -1)] + [8] * 16
@@ -112,12 +112,23 @@ class Words:
         """Values under the mixtures that the eight rows of integers say."""
         count = len(rounded[0])
         latents = [Latent([row[n] for row in rounded]) for n in range(count)]
-        values: dict[int, int] = {}
-        for half in HALVES:
+        sure = [n for n, latent in enumerate(latents) if latent.half == 0]
+        values = {n: latents[n].centre for n in sure}
+        for at, distance in self.strays(len(sure)):
+            values[sure[at]] += distance
+        for half in HALVES[1:]:
             group = {n: latent for n, latent in enumerate(latents) if latent.half == half}
             found = self.values([y.centre for y in group.values()], [y.frequencies() for y in group.values()])
             values |= zip(group, found, strict=True)
         return [values[n] for n in range(count)]
+
+    def strays(self, sure: int) -> list[tuple[int, int]]:
+        """Which of so many sure latents are elsewhere, and how far from their centres."""
+        (count,) = self.numbers(1) if sure else (0,)
+        assert count <= sure, "more than latents"
+        places = [at + n for n, at in enumerate(accumulate(self.numbers(count)))]
+        assert all(at < sure for at in places), "beyond the latents"
+        return [(at, outside(number, 0)) for at, number in zip(places, self.numbers(count), strict=True)]
 
     @property
     def used_up(self) -> bool:

@@ -134,6 +134,7 @@ def good() -> Iterator[tuple[str, bytes]]:
         yield f"bounded-{dtype}", encoded(holes(picture(4, dtype), 7), nodata=7, max_error=error)
         yield f"lossless-{dtype}", encoded(picture(4, dtype), max_error=0)
     yield "lossless-nan-and-far", encoded(wild, max_error=0)
+    yield "bounded-loosely", encoded(picture(3), max_error=60)
     yield "bounded-tiles-and-mask", encoded(picture(3, width=80), mask=np.where(np.arange(80) < 64, mask, 0), max_error=2)
     yield "order", encoded(picture(4), lambda d: setattr(d, "colorinterp", backwards))
     grid = Affine(0.5, 0.01, 399960.25, -0.02, -0.5, 5700000.75)

@@ -30,6 +30,20 @@ def test_exceptions_say_which_way_to_go(seed: int) -> None:
     assert words.used_up
 
 
+@pytest.mark.parametrize("share", [0, 0.03, 1])
+def test_strays_among_sure_latents(share: float) -> None:
+    rng = np.random.default_rng(9)
+    grid = np.concatenate((np.tile(16 * rng.integers(-9, 9, 90), (3, 1)), rng.integers(0, 12, (3, 90)), np.full((2, 90), 20)))
+    encoder = Encoder()
+    mixture = mixtures(encoder.round(grid + 0.0))
+    assert 20 < (mixture.windows == 0).sum() < 90
+    values = mixture.centres + (rng.random(90) < share) * rng.integers(-50, 50, 90, np.int32)
+    code_latents(encoder, mixture, values)
+    words = Words(encoder.finish())
+    assert words.latents(grid.tolist()) == values.tolist()
+    assert words.used_up
+
+
 def test_numbers_of_every_length() -> None:
     groups = [[], [0], [2**31 - 2, 0, 1], [2**k - j for k in range(1, 31) for j in (2, 1, 0)], list(range(300))]
     encoder = Encoder()

@@ -15,6 +15,7 @@ from fdeg_codec.entropy.coder import Decoder, Encoder
 from fdeg_codec.entropy.guard import Integers
 from fdeg_codec.entropy.mixture import code_latents, code_rows, frequencies, mixtures
 from fdeg_codec.entropy.tables import HALVES, ONE, STEPS, TAIL, TOTAL, WEIGHT_ONE, sigma
+from fdeg_codec.errors import BadFileError
 from tests.conformance.latents import Latent
 
 ERF = np.vectorize(math.erf, otypes=[float])
@@ -109,6 +110,8 @@ def test_frequencies_are_the_mass_of_each_value_and_what_is_set_aside() -> None:
     assert set(ours.windows.tolist()) == set(range(len(HALVES)))
     for n in range(grid.shape[1]):
         half = HALVES[ours.windows[n]]
+        if half == 0:
+            continue
         row = frequencies(ours, np.array([n]), half)[0]
         assert row.sum() == TOTAL
         least = 128 // (half + 1)
@@ -154,13 +157,35 @@ def test_certain_latents_cost_next_to_nothing() -> None:
     assert len(round_trip(grid, values)) <= 16
 
 
-@pytest.mark.parametrize(("far", "bits"), [(1, 16), (-1, 16), (2, 1), (-2, 3), (3, 3), (-5, 7), (100, 15)])
-def test_a_surprise_costs_what_was_set_aside_for_it(far: int, bits: int) -> None:
-    """16 bits beside the centre; 13.68 for the escape, and those of a number."""
+@pytest.mark.parametrize(("far", "bits"), [(1, 1), (-1, 3), (2, 3), (-2, 5), (-5, 7), (100, 15)])
+def test_a_stray_costs_two_numbers(far: int, bits: int) -> None:
     grid = certain(1000)
     values = mixtures(grid).centres
-    surprised = values + far
-    assert len(round_trip(grid, surprised)) == pytest.approx(125 * (bits if abs(far) == 1 else bits + 13.68), rel=0.003)
+    all_of_them = len(round_trip(grid, values + far))
+    assert all_of_them == pytest.approx(125 * (1 + bits), abs=8)  # none is skipped
+    alone = values.copy()
+    alone[700] += far
+    assert len(round_trip(grid, alone)) == pytest.approx((1 + 19 + bits) / 8, abs=8)  # 700 are
+
+
+@pytest.mark.parametrize("numbers", [[11], [1, 10], [2, 3, 6], [2**31 - 2], [1, 2**31 - 2]])
+def test_strays_that_cannot_be_are_refused(numbers: list[int]) -> None:
+    grid = certain(10)
+    encoder = Encoder()
+    encoder.numbers(1, np.array(numbers[:1], np.int32))
+    encoder.numbers(len(numbers) - 1, np.array(numbers[1:], np.int32))
+    with pytest.raises(BadFileError, match="stray"):
+        code_latents(Decoder(encoder.finish()), mixtures(grid), None)
+
+
+@pytest.mark.parametrize(("far", "bits"), [(2, 0), (-2, 2), (3, 2), (-5, 6), (100, 14)])
+def test_a_surprise_costs_what_was_set_aside_for_it(far: int, bits: int) -> None:
+    """14.68 bits for the escape and the first of the number."""
+    grid = certain(1000)
+    grid[:3] += STEPS // 2  # between two integers: a window of three
+    assert set(mixtures(grid).windows.tolist()) == {1}
+    surprised = mixtures(grid).centres + far
+    assert len(round_trip(grid, surprised)) == pytest.approx(125 * (bits + 14.68), rel=0.01)
 
 
 def test_no_latents_take_no_bytes() -> None:
