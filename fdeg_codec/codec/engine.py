@@ -16,7 +16,7 @@ from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
 from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
 from fdeg_codec.errors import ModelError
 from fdeg_codec.networks.context import Cells, passes
-from fdeg_codec.networks.entropy_model import EntropyModel
+from fdeg_codec.networks.entropy_model import EntropyModel, Head
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.weights import Model
@@ -45,6 +45,7 @@ class Engine:
         self.net.to(self.device).eval().requires_grad_(False)
         channels_last(self.net)
         self.net.entropy.double()
+        self.heads = lru_cache(maxsize=2)(self._heads)
 
     @cached_property
     def draft_entropy(self) -> EntropyModel:
@@ -107,6 +108,10 @@ class Engine:
     def predictor(self, log2_lambda: int) -> Predictor:
         return Predictor(self, log2_lambda)
 
+    @torch.inference_mode()
+    def _heads(self, log2_lambda: int) -> list[Head]:
+        return self.net.entropy.heads(self.level(log2_lambda))
+
     def z_rows(self, log2_lambda: int) -> Floats:
         """The frequencies of each hyper-channel, from the table of the nearest level."""
         nearest = (log2_lambda - fixed_point(MIN_LAMBDA) + LEVEL_STEPS // 2) // LEVEL_STEPS
@@ -123,10 +128,13 @@ class Engine:
 class Predictor:
     """The entropy model at one lambda, in float64: what codec/tile.py asks on either side of the channel."""
 
+    _known: Tensor  # y (1, cell, latent) of the cells that are next, in natural units; 0 where not yet learned
+
     def __init__(self, engine: Engine, log2_lambda: int) -> None:
         self._model = engine.net.entropy
         self._device = engine.device
         self._level = engine.level(log2_lambda)
+        self._heads = engine.heads(log2_lambda)
         self._ungain = torch.exp(-self._model.y_gain(self._level))
         self.z_rows = engine.z_rows(log2_lambda)
         self.latent = engine.latent
@@ -142,19 +150,22 @@ class Predictor:
         features = self._model.features(z_hat, self._level)[:, :, :height, :width]
         self._features = features.permute(0, 2, 3, 1).contiguous()
         self._natural = torch.zeros(1, height, width, self.latent, dtype=torch.float64, device=self._device)
+        self._cells: Cells | None = None
 
     @torch.inference_mode()
     def turn_to(self, cells: Cells) -> None:
-        """The cells that are next."""
+        """The cells that are next; what was learned of those before is part of the picture now."""
+        if self._cells is not None:
+            self._natural[:, self._cells[0], self._cells[1]] = self._known
         self._cells = cells
         context = self._model.context.at(self._natural, cells) if self._model.context is not None else None
         self._hidden = self._model.hidden(self._features[:, cells[0], cells[1]], context, self._level)
+        self._known = self._hidden.new_zeros(*self._hidden.shape[:2], self.latent)
 
     @torch.inference_mode()
     def grid(self, number: int) -> Floats:
         """The mixtures of a slice of these cells (8, cell * channel), not yet rounded."""
-        known = self._natural[:, self._cells[0], self._cells[1]]
-        grid: Floats = self._model.grid(self._hidden, number, known, self._level).flatten(1).cpu().numpy()
+        grid: Floats = self._model.grid(self._hidden, number, self._known, self._heads[number]).flatten(1).cpu().numpy()
         return grid
 
     @torch.inference_mode()
@@ -162,7 +173,7 @@ class Predictor:
         """Take the latents (cell, channel) of a slice of these cells."""
         part = self.slices[number]
         y_hat = torch.from_numpy(values.astype(np.float64)).to(self._device)
-        self._natural[0, self._cells[0], self._cells[1], part] = y_hat * self._ungain[:, part]
+        self._known[:, :, part] = y_hat * self._ungain[:, part]
 
 
 def architecture(table: dict[str, Any]) -> Architecture:

@@ -71,8 +71,10 @@ class Context(nn.Module):
         if self.kind == "checkerboard" and (rows[0] + columns[0]) % 2 == 0:
             return None
         padded = F.pad(y, (0, 0, REACH, REACH, REACH, REACH))
-        seen = torch.cat([padded[:, rows + r, columns + c] for r, c in self.taps], 2)
-        return self.project(seen)
+        width = padded.shape[2]
+        places = (rows * width + columns)[:, None] + [r * width + c for r, c in self.taps]
+        seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
+        return self.project(seen.view(len(y), len(rows), -1))
 
     def project(self, seen: Tensor) -> Tensor:
         return seen @ self.weight.flatten(0, 1) + self.bias

@@ -40,6 +40,13 @@ class Mixture(NamedTuple):
     log_scales: Tensor
 
 
+class Head(NamedTuple):
+    """A slice's last layer at one level: rows of three means, three scales, and the second and third logit less the first."""
+
+    weight: Tensor  # (row, fusion, channel)
+    bias: Tensor  # (row, 1, channel)
+
+
 class HyperSynthesis(nn.Sequential):
     """h_s: z -> features at the latents' size."""
 
@@ -99,27 +106,50 @@ class EntropyModel(nn.Module):
             hidden = hidden + self.from_context(context)
         return hidden
 
-    def mixture(self, hidden: Tensor, number: int, natural: Tensor, level: Tensor) -> Mixture:
-        """The mixtures of one slice; of `natural` (sample, cell, latent) the channels before it are looked at."""
-        part = self.slices[number]
+    def described(self, hidden: Tensor, number: int, natural: Tensor) -> Tensor:
+        """What the head is told of one slice; of `natural` (sample, cell, latent) the channels before it are looked at."""
         if number:
-            hidden = hidden + self.from_slices[number - 1](natural[..., : part.start])
+            hidden = hidden + self.from_slices[number - 1](natural[..., : self.slices[number].start])
+        out: Tensor = self.body(hidden)
+        return out
+
+    def mixture(self, hidden: Tensor, number: int, natural: Tensor, level: Tensor) -> Mixture:
+        """The mixtures of one slice."""
+        part = self.slices[number]
         shape = 3, COMPONENTS, self.latent
         weight, bias = (p.unflatten(0, shape)[:, :, part].flatten(0, 2) for p in (self.head.weight, self.head.bias))
-        raw = F.linear(self.body(hidden), weight, bias).to(self.y_gain.table.dtype)
+        raw = F.linear(self.described(hidden, number, natural), weight, bias).to(self.y_gain.table.dtype)
         logits, means, log_scales = raw.unflatten(2, (3, COMPONENTS, -1)).permute(2, 3, 0, 1, 4)
         gain = self.y_gain(level)[:, None, part]
         return Mixture(torch.softmax(logits, 0), means * torch.exp(gain), log_scales + gain)
 
-    def grid(self, hidden: Tensor, number: int, natural: Tensor, level: Tensor) -> Tensor:
+    def heads(self, level: Tensor) -> list[Head]:
+        """The heads of the slices at a level, whose outputs are in steps of the integer grid."""
+        gain = self.y_gain(level)[0]
+        table = torch.cat((self.head.weight, self.head.bias[:, None]), 1)
+        logits, means, log_scales = table.unflatten(0, (3, COMPONENTS, self.latent))
+        means *= MEAN_STEPS * torch.exp(gain)[:, None]
+        log_scales[..., -1] += gain - math.log(SCALE_MIN)
+        rows = torch.cat((means, log_scales / LOG_SCALE_STEP, logits[1:] - logits[0])).transpose(1, 2)
+        return [Head(rows[:, :-1, part].contiguous(), rows[:, -1:, part].contiguous()) for part in self.slices]
+
+    def grid(self, hidden: Tensor, number: int, natural: Tensor, head: Head) -> Tensor:
         """The mixtures of a slice in steps of the integer grid: (3 means, 3 scales, 2 weights; sample, cell, latent).
 
         The third weight is what the other two leave.
         """
-        mixture = self.mixture(hidden, number, natural, level)
-        means = (mixture.means * MEAN_STEPS).clamp(-MEAN_LIMIT, MEAN_LIMIT)
-        scales = ((mixture.log_scales - math.log(SCALE_MIN)) / LOG_SCALE_STEP).clamp(0, SCALES - 1)
-        return torch.cat((means, scales, mixture.weights[:2] * WEIGHT_STEPS))
+        told = self.described(hidden, number, natural)
+        rows = torch.baddbmm(head.bias, told.flatten(0, 1).expand(len(head.bias), -1, -1), head.weight)
+        rows[:COMPONENTS].clamp_(-MEAN_LIMIT, MEAN_LIMIT)
+        rows[COMPONENTS:-2].clamp_(0, SCALES - 1)
+        logits = rows[-2:]
+        most = logits.amax(0).clamp_(min=0)  # the first is 0
+        second, third = logits.sub_(most).exp_()
+        first = most.neg_().exp_()
+        total = (first + second).add_(third).reciprocal_().mul_(WEIGHT_STEPS)
+        torch.mul(second, total, out=third)
+        torch.mul(first, total, out=second)
+        return rows.unflatten(1, told.shape[:2])
 
 
 def cells(x: Tensor) -> Tensor:

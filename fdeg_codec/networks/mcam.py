@@ -10,8 +10,18 @@ from fdeg_codec.networks.layers import conv
 
 
 class Depthwise(nn.Conv2d):
+    """A convolution of each channel by itself; in float64, for which the CPU has no good kernel, a sum of taps."""
+
     def __init__(self, c: int, rows: int, columns: int) -> None:
-        super().__init__(c, c, (rows, columns), padding=(rows // 2, columns // 2), groups=c)
+        self.margins = rows // 2, columns // 2
+        super().__init__(c, c, (rows, columns), padding=self.margins, groups=c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.element_size() < 8:
+            return super().forward(x)
+        assert self.bias is not None
+        taps = F.unfold(x, self.kernel_size, padding=self.margins).unflatten(1, (x.shape[1], -1))
+        return ((taps * self.weight.flatten(2).transpose(1, 2)).sum(2) + self.bias[:, None]).view_as(x)
 
 
 class MCAM(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -137,6 +139,21 @@ def test_mixtures_slice_by_slice_are_those_of_training(kind) -> None:
             for found, expected in zip(mixture, whole, strict=True):
                 torch.testing.assert_close(found, expected[:, :, rows, columns, part])
             known[:, rows, columns, part] = natural[:, rows, columns, part]
+
+
+@pytest.mark.parametrize("spread", [0.5, 50])
+def test_the_grid_is_the_mixture_in_steps(spread: float) -> None:
+    torch.manual_seed(0)
+    model = EntropyModel(6, 8, 10, "none", (2, 4)).double().requires_grad_(False)
+    for p in [*model.from_slices.parameters(), *model.head.parameters(), model.y_gain.table]:
+        torch.nn.init.normal_(p, std=spread)
+    level = torch.tensor([2.3], dtype=torch.float64)
+    hidden, natural = (torch.randn(1, 7, n, dtype=torch.float64) for n in (10, 6))
+    for number, head in enumerate(model.heads(level)):
+        weights, means, log_scales = model.mixture(hidden, number, natural, level)
+        steps = (log_scales - math.log(0.05)) * 63 / math.log(2000)
+        expected = ((16 * means).clamp(-32767, 32767), steps.clamp(0, 63), 64 * weights[:2])
+        torch.testing.assert_close(model.grid(hidden, number, natural, head), torch.cat(expected), rtol=1e-12, atol=1e-12)
 
 
 def test_slices_begin_as_a_network_without_them() -> None:
