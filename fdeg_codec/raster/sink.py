@@ -16,6 +16,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from fdeg_codec.errors import UsageError
@@ -34,7 +35,9 @@ OPTIONS: dict[str, dict[str, str]] = {
     "WEBP": {"LOSSLESS": "YES", "EXACT": "1"},  # exact: also the colours of transparent pixels
 }
 PICTURES = ("PNG", "WEBP")  # take the last of two or four bands for transparency, whatever it is
+WEBP_SIDE = 16383
 BLOCK = 512
+TRIAL = 64  # pixels each way of a raster that a format is tried with
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, SystemError)  # the last is what a failed copy without a message gives
 
 
@@ -57,7 +60,7 @@ class Sink:
         self, path: Path, driver: str, shape: tuple[int, int, int], dtype: str, nodata: float | None, described: Metadata
     ) -> None:
         bands, height, width = shape
-        _fits(driver, described.colours)
+        _fits(driver, shape, dtype, described.colours)
         self._path, self._driver = path, driver
         self._tiff = path if driver == "GTiff" else Path(f"{path}.tif")
         self._files = Recorder()
@@ -133,7 +136,18 @@ class Sink:
                         raise RasterioIOError("it holds other samples than were written")
 
 
-def _fits(driver: str, colours: list[str]) -> None:
-    """Refuse to have a band shown as transparency that is none."""
+def _fits(driver: str, shape: tuple[int, int, int], dtype: str, colours: list[str]) -> None:
+    """Refuse now what the format could not hold in the end, and to have a band shown as transparency that is none."""
     if driver in PICTURES and len(colours) in (2, 4) and colours[-1] != "alpha":
         raise RasterioIOError(f"{driver} takes band {len(colours)} of {len(colours)} for transparency; .tif and .jp2 do not")
+    if driver == "WEBP" and max(shape[1:]) > WEBP_SIDE:
+        raise RasterioIOError(f"{driver} holds {WEBP_SIDE} pixels each way at most; .tif, .png and .jp2 hold more")
+    if driver in ("GTiff", "COG"):
+        return
+    with MemoryFile() as tiff, MemoryFile() as small, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        tiff.open(driver="GTiff", count=shape[0], height=TRIAL, width=TRIAL, dtype=dtype).close()
+        try:
+            rasterio.shutil.copy(tiff.name, small.name, driver=driver, **OPTIONS[driver])
+        except GDAL_ERRORS as problem:
+            raise RasterioIOError(f"{driver} cannot hold this raster: {problem}") from problem

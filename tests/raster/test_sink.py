@@ -13,6 +13,7 @@ import pytest
 import rasterio
 
 import fdeg_codec
+from fdeg_codec.codec import entries
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.raster import sink
 from fdeg_codec.raster.atomic import replacing
@@ -43,6 +44,9 @@ NOT_HELD = [
     (".webp", "uint8", ("gray",)),
     (".webp", "uint8", RGBN),
     (".webp", "uint16", RGB),
+    (".png", "int16", RGB),
+    (".jp2", "float32", RGB),
+    (".png", "uint8", ("undefined",) * 5),
 ]
 
 
@@ -73,8 +77,11 @@ def test_a_format_holds_the_samples_of_the_geotiff(folder: Path, ending: str, dt
 
 
 @pytest.mark.parametrize(("ending", "dtype", "colours"), NOT_HELD)
-def test_what_a_format_cannot_hold_is_an_error(folder: Path, ending: str, dtype: str, colours: tuple[str, ...]) -> None:
+def test_what_a_format_cannot_hold_is_refused_before_anything_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ending: str, dtype: str, colours: tuple[str, ...]
+) -> None:
     source = write(folder / "a.tif", picture(dtype, colours), coloured(*colours))
+    monkeypatch.setattr(entries, "decode_plane", None)
     with pytest.raises(FdegError, match=rf"decoded\{ending}: cannot be written") as caught:
         trip(source, ending)
     assert "\n" not in str(caught.value)
@@ -90,6 +97,11 @@ def test_masks_and_places_go_along(folder: Path, ending: str) -> None:
         assert after.crs == "EPSG:32633"
         assert after.transform == grid
         np.testing.assert_array_equal(after.dataset_mask(), mask)
+
+
+def test_more_pixels_than_webp_counts_are_refused(folder: Path) -> None:
+    with pytest.raises(FdegError, match="16383 pixels each way"):
+        trip(write(folder / "a.tif", samples(3, height=1, width=16384)), ".webp", tile=1024)
 
 
 def test_old_sidecars_do_not_describe_a_new_picture(folder: Path) -> None:
