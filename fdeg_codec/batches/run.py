@@ -47,9 +47,10 @@ def batch(
     """
     if jobs is not None and (jobs < 1 or scheduler):
         raise UsageError("--jobs excludes --scheduler: the cluster decides" if scheduler else f"--jobs {jobs}: at least 1")
-    if report and not _is_stream(Path(report)):
-        check(Path(report), overwrite=True)
     source, target = Path(source), Path(target)
+    made_here = report and not target.exists() and Path(report).absolute().parent == target.absolute()
+    if report and not made_here and not _is_stream(Path(report)):
+        check(Path(report), overwrite=True)
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
     if decode:

@@ -96,6 +96,11 @@ def test_what_fails_is_told_and_does_not_stop_the_rest(folder: Path, tmp_path: P
     assert int(rows["a.tif"]["bytes"]) == (tmp_path / "out" / "a.fdg").stat().st_size
 
 
+def test_a_report_may_be_the_first_thing_in_the_new_folder(weights: Path, folder: Path, tmp_path: Path) -> None:
+    fdeg_codec.batch(folder, tmp_path / "out", model="tiny", report=tmp_path / "out" / "r.csv")
+    assert (tmp_path / "out" / "r.csv").read_text().startswith("source,")
+
+
 def test_a_report_to_a_pipe_goes_into_it(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bad.tif").write_text("hello")
