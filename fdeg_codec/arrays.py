@@ -17,6 +17,7 @@ from xarray.backends.locks import SerializableLock
 from xarray.core import indexing
 
 from fdeg_codec.codec.smaller import check_scale
+from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.raster import metadata
 from fdeg_codec.scene import Scene
@@ -28,7 +29,15 @@ class FdegBackend(BackendEntrypoint):
     """What xarray asks. With `scale`, the array is of a picture 2, 4, 8 or 16 times smaller."""
 
     description = "Open .fdg files, lazily by tile"
-    open_dataset_parameters = ("filename_or_obj", "drop_variables", "mask_and_scale", "scale", "device", "precision")
+    open_dataset_parameters = (
+        "filename_or_obj",
+        "drop_variables",
+        "mask_and_scale",
+        "scale",
+        "device",
+        "precision",
+        "max_pixels",
+    )
 
     def open_dataset(
         self,
@@ -39,10 +48,11 @@ class FdegBackend(BackendEntrypoint):
         scale: int = 1,
         device: DeviceName = "auto",
         precision: Precision = "auto",
+        max_pixels: int = MAX_PIXELS,
     ) -> xr.Dataset:
         path = os.fspath(filename_or_obj)
         check_scale(scale)
-        choices = {"device": device, "precision": precision}
+        choices = {"device": device, "precision": precision, "max_pixels": max_pixels}
         manager = CachingFileManager(Scene, path, lock=LOCK, kwargs=choices)
         scene = manager.acquire()
         masked = mask_and_scale and _hides_more_than_nodata(scene)
@@ -106,7 +116,7 @@ def _hides_more_than_nodata(scene: Scene) -> bool:
 
 
 def _attributes(scene: Scene, masked: bool) -> dict[str, Any]:
-    """What CF and rioxarray call nodata, scale and offset, and the names of bands; a scale only if all bands share it."""
+    """What CF and rioxarray call nodata, scale and offset, and the names of bands; what bands do not share is not applied."""
     m = scene.metadata
     attributes: dict[str, Any] = {"grid_mapping": "spatial_ref"}
     if scene.nodata is not None and not masked:
@@ -114,6 +124,8 @@ def _attributes(scene: Scene, masked: bool) -> dict[str, Any]:
     scales, offsets = {*m.scales} or {1.0}, {*m.offsets} or {0.0}
     if len(scales) == 1 == len(offsets) and (scales, offsets) != ({1.0}, {0.0}):
         attributes |= {"scale_factor": scales.pop(), "add_offset": offsets.pop()}
+    elif len(scales) > 1 or len(offsets) > 1:
+        attributes |= {"scales": tuple(m.scales) or (1.0,) * scene.count, "offsets": tuple(m.offsets) or (0.0,) * scene.count}
     if any(m.descriptions):
         attributes["long_name"] = tuple(name or "" for name in m.descriptions)
     return attributes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -13,6 +13,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def pick_device(name: DeviceName) -> torch.device:
+    if name not in get_args(DeviceName):
+        raise UsageError(f"--device {name}: one of {', '.join(get_args(DeviceName))}")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise UsageError("--device cuda: there is no CUDA device here (or torch was built without it)")
@@ -21,6 +23,8 @@ def pick_device(name: DeviceName) -> torch.device:
 
 def pick_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it; elsewhere it is slower than float32 and no better."""
+    if precision not in get_args(Precision):
+        raise UsageError(f"--precision {precision}: one of {', '.join(get_args(Precision))}")
     if precision == "auto":
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -196,8 +196,8 @@ class Scene:
             if masked:
                 hidden[here] = [~piece.valid(band) for band in bands]
         if masked:
-            out = np.ma.MaskedArray(out, hidden, fill_value=self.nodata)
-        return out[0 if isinstance(indexes, int) else slice(None)]
+            out = np.ma.MaskedArray(out, hidden, fill_value=self._first_nodata(bands))
+        return out[0 if isinstance(indexes, int | np.integer) else slice(None)]
 
     def save(
         self,
@@ -224,12 +224,12 @@ class Scene:
         with replacing(target, overwrite) as partial:
             self._opened()
             shape = len(chosen), part.height, part.width
-            value = next((self.nodatavals[b] for b in chosen if self.nodatavals[b] is not None), None)
+            value = self._first_nodata(chosen)
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
                 for done, piece in enumerate(self._pieces(w, scale, chosen, (value,) * self.count), 1):
-                    samples = piece.samples if bands is None else piece.samples[chosen]  # which copies
-                    sink.write(samples, piece.row - part.row, piece.column - part.column, piece.mask)
+                    samples, mask = (piece.samples, piece.mask) if bands is None else piece.of(chosen, value)
+                    sink.write(samples, piece.row - part.row, piece.column - part.column, mask)
                     if progress:
                         progress(done, total)
 
@@ -267,11 +267,18 @@ class Scene:
     def _bands(self, indexes: int | Sequence[int] | None) -> list[int]:
         """The bands, from 0, of numbers from 1."""
         count = self.shape[0]
-        numbers = range(1, count + 1) if indexes is None else [indexes] if isinstance(indexes, int) else indexes
+        if isinstance(indexes, int | np.integer):
+            indexes = [int(indexes)]
+        numbers = list(self.indexes if indexes is None else indexes)
+        if not numbers:
+            raise UsageError(f"{self.path}: none of its {count} bands is asked for")
         for number in numbers:
-            if not 1 <= number <= count:
+            if not isinstance(number, int | np.integer) or not 1 <= number <= count:
                 raise UsageError(f"{self.path}: has no band {number}; its bands are 1 to {count}")
-        return [number - 1 for number in numbers]
+        return [int(number) - 1 for number in numbers]
+
+    def _first_nodata(self, bands: list[int]) -> float | None:
+        return next((self.nodatavals[band] for band in bands if self.nodatavals[band] is not None), None)
 
     @contextmanager
     def _naming(self) -> Iterator[None]:
@@ -282,6 +289,8 @@ class Scene:
             raise type(error)(f"{self.path}: {error}") from error
 
     def _inside(self, window: AnyWindow | None) -> Window:
+        if self._stream.closed:
+            raise UsageError(f"{self.path}: is closed")
         _, height, width = self.shape
         w = Window(0, 0, width, height) if window is None else Window(*_whole(window))
         if w.column < 0 or w.row < 0 or w.width < 1 or w.height < 1 or w.column + w.width > width or w.row + w.height > height:

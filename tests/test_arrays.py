@@ -11,6 +11,7 @@ import rasterio
 
 import fdeg_codec
 from fdeg_codec.container.file import Reader
+from fdeg_codec.errors import UnsupportedError
 from tests.raster.rasters import coloured, samples, with_nodata, write
 
 xr = pytest.importorskip("xarray")
@@ -115,6 +116,17 @@ def test_the_entry_point_names_it() -> None:
     assert points == {"fdeg": "fdeg_codec.arrays:FdegBackend"}
     assert FdegBackend().guess_can_open("x.FDG")
     assert not FdegBackend().guess_can_open("x.tif")
+
+
+def test_scales_that_bands_do_not_share_are_told_and_not_applied(weights: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", samples(2), lambda t: setattr(t, "scales", (2.0, 3.0)), photometric="minisblack")
+    fdeg_codec.encode(source, tmp_path / "a.fdg", model="tiny")
+    with xr.open_dataset(tmp_path / "a.fdg", engine="fdeg") as dataset:
+        assert dataset.band_data.attrs["scales"] == (2.0, 3.0)
+        assert dataset.band_data.dtype == np.uint8
+    few = xr.open_dataset(tmp_path / "a.fdg", engine="fdeg", max_pixels=10)
+    with few, pytest.raises(UnsupportedError, match="max-pixels"):
+        few.band_data.load()
 
 
 def test_a_scale_without_an_offset(weights: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -77,9 +77,16 @@ def batch(
 
 def _identity(task: Task) -> dict[str, Any]:
     """What an output depends on besides its source: the words, without where it was computed, and the weights."""
-    words = {k: v for k, v in task.words.items() if k not in ("device", "model")}
+    words = {k: _plain(v) for k, v in task.words.items() if k not in ("device", "model")}
     model = {} if task.decode else {"model": by_name(task.words.get("model", DEFAULT_MODEL)).fingerprint.hex()}
     return words | model | {"decode": task.decode}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: lists for sequences, Python's numbers for numpy's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _outcomes(

@@ -59,9 +59,14 @@ class Task:
 
     def check(self) -> None:
         """Refuse words that encode, or decode, does not know."""
-        known = inspect.signature(api.decode if self.decode else api.encode).parameters.keys() - {"overwrite", "progress"}
-        for word in self.words.keys() - known:
+        encoding, decoding = (
+            inspect.signature(word).parameters.keys() - {"source", "target", "overwrite", "progress", "window"}
+            for word in (api.encode, api.decode)
+        )
+        for word in self.words.keys() - (decoding if self.decode else encoding):
             name = word.rstrip("_").replace("_", "-")
+            if word not in encoding | decoding:
+                raise UsageError(f"--{name}: batch has no such option")
             raise UsageError(f"--{name} does not go with --decode" if self.decode else f"--{name} goes with --decode only")
 
     def load(self, first: Job) -> None:

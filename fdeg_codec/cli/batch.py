@@ -80,5 +80,7 @@ def _is_given(ctx: click.Context, name: str) -> bool:
 def _tell(folder: Path, outcome: Outcome) -> None:
     if outcome.status == "failed":
         click.echo(f"fdeg: {outcome.error}", err=True)
+    if outcome.details.get("met") is False:
+        click.echo(f"fdeg: {folder / outcome.source}: {options.NOT_MET}", err=True)
     if "lost" in outcome.details:
         click.echo(f"fdeg: {folder / outcome.source}: lost: tiles {', '.join(map(str, outcome.details['lost']))}", err=True)

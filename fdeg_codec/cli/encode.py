@@ -27,6 +27,6 @@ def command(src: str, dst: str, as_json: bool, **choices: Any) -> None:
     ):
         report = encode(source, target, progress=progress, **choices)
     if not report.met:
-        click.echo(f"fdeg: {src}: smaller, or better, than asked for: no lambda makes use of it all", err=True)
+        click.echo(f"fdeg: {src}: {options.NOT_MET}", err=True)
     if as_json:
         click.echo(json.dumps(report.as_dict() | {"source": src, "target": dst}), err=dst == options.STANDARD)

@@ -16,6 +16,7 @@ from fdeg_codec.cli import options
 def command(file: str, as_json: bool) -> None:
     """Show what the .fdg FILE holds, without decoding it."""
     from fdeg_codec.container.summary import opened, summary
+    from fdeg_codec.evaluation.plain import plain
 
     with options.read_from(file, ".fdg") as path, opened(path) as reader:
         table = {"file": file, **summary(reader)}
@@ -24,7 +25,7 @@ def command(file: str, as_json: bool) -> None:
 
             table["stac"] = stac(reader)
     if as_json:
-        click.echo(json.dumps(table))
+        click.echo(json.dumps(plain(table)))
         return
     tiles = table.pop("tiles")
     for name, value in table.items():

@@ -72,6 +72,8 @@ def main() -> None:
     except OSError as error:  # of standard input or output, or of the folder for temporary files
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be flushed
         _leave(f"fdeg: {error}", 1)
+    except UnicodeError as error:
+        _leave(f"fdeg: standard output does not take this ({error}); PYTHONIOENCODING=utf-8:surrogateescape does", 1)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise

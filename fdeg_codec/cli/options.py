@@ -20,6 +20,7 @@ from fdeg_codec.weights import DEFAULT_MODEL
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 STANDARD = "-"
+NOT_MET = "smaller, or better, than asked for: no lambda was found that makes use of it all"
 LOST = 3  # the exit code of what was decoded, but not all of it
 
 device: Decorator = click.option(

@@ -15,7 +15,7 @@ from fdeg_codec.codec.contents import contents
 from fdeg_codec.codec.damage import Damage, Loss
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.entries import Entries, naming
-from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_layer, shrink_span
+from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_far, shrink_layer, shrink_span
 from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Reader
@@ -54,6 +54,17 @@ class Piece:
         """The dataset's mask."""
         return next((self.layers[y] for y in self.layers if y.kind in masks.MASK), None)
 
+    def of(self, bands: list[int], nodata: float | None) -> tuple[Samples, Layer8 | None]:
+        """The samples of `bands`, and the mask beside them. What an alpha hides that is not among them is nodata, or masked."""
+        samples, mask = self.samples[bands], self.mask
+        for layer, values in self.layers.items():
+            if layer.kind in masks.ALPHA and layer.band not in bands:
+                if nodata is not None:
+                    samples[:, values == 0] = nodata
+                else:
+                    mask = np.where(values == 0, 0, 255 if mask is None else mask).astype(np.uint8)
+        return samples, mask
+
     def valid(self, band: int) -> NDArray[np.bool_]:
         """Which pixels of a band are numbers, not nodata, not masked, not wholly transparent."""
         valid = np.ones(self.samples.shape[1:], bool)
@@ -90,6 +101,7 @@ class Decoder:
         groups = enumerate(self._contents.groups)
         some = [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)]
         view = View(scale, some, nodata or self._contents.nodata, self._bounded and scale == 1)
+        self._broken.clear()  # of another view
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
         size = self._header.samples * np.dtype(self._header.dtype).itemsize // scale**2
@@ -218,14 +230,14 @@ class Decoder:
         for band in self._contents.order:
             samples[band] = view.nodata[band] or 0
         layers = [y for y in self._contents.layers if y.kind != "far"]
-        layers += [Layer("mask", None)] if self._needs_mask() else []
+        layers += [Layer("mask", None)] if self._needs_mask(view.nodata) else []
         return samples, {layer: np.zeros(shape, np.uint8) for layer in layers}
 
-    def _needs_mask(self) -> bool:
+    def _needs_mask(self, nodata: Nodata) -> bool:
         """Whether nothing but a mask of its own could say what is lost."""
         if self._damage is None or any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self._contents.layers):
             return False
-        return any(self._contents.nodata[band] is None for band in self._contents.order)
+        return any(nodata[band] is None for band in self._contents.order)
 
     def _picture(self, tile: Tile, latents: list[Integers | None]) -> NDArray[np.float32]:
         """The network's three channels over a tile's core."""
@@ -246,14 +258,16 @@ class Decoder:
         """Samples under their layers, and those layers that say something of all pixels."""
         masks.restore(samples, found, {band: nodata[band] for band in self._contents.order})
         layers = {layer: values for layer, values in found.items() if not isinstance(values, Far)}
-        if self._needs_mask():
+        if self._needs_mask(nodata):
             layers[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
         return samples, layers
 
 
 def _smaller(found: Found, scale: int) -> Found:
-    """Layers of a smaller picture, in which samples kept exactly have no place."""
-    return {y: shrink_layer(y.kind, values, scale) for y, values in found.items() if not isinstance(values, Far)}
+    return {
+        y: shrink_far(values, scale) if isinstance(values, Far) else shrink_layer(y.kind, values, scale)
+        for y, values in found.items()
+    }
 
 
 def _cut(outer: Span, inner: Span) -> slice:

@@ -27,6 +27,7 @@ from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UnsupportedError, UsageError
 from fdeg_codec.raster import bound, metadata, nodata
 from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.sink import DRIVERS
 from fdeg_codec.raster.source import Source
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -48,7 +49,7 @@ class Report:
     bytes: int
     bpp: float  # bits per pixel, all bands together, all bytes counted
     seconds: float
-    met: bool  # false if the file came out smaller, or better, than a target allows: no lambda makes use of it all
+    met: bool  # false if the file came out smaller, or better, than a target allows
 
     def as_dict(self) -> dict[str, object]:
         return {k.rstrip("_"): v for k, v in asdict(self).items()}
@@ -68,7 +69,7 @@ def encode(
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile: int = DEFAULT_TILE,
-    bands: Sequence[int] | None = None,
+    bands: int | Sequence[int] | None = None,
     max_error: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -80,11 +81,13 @@ def encode(
     samples, no sample is further off than that; 0 is lossless. The preview in it has the quality or lambda that is named,
     else what makes the file small.
     """
-    target = Path(target)
+    target, bands = Path(target), [bands] if isinstance(bands, int) else bands
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
     if overwrite and _is_same(source, target):
         raise UsageError(f"{target}: is the raster itself")
-    begin = time.monotonic()
+    if target.suffix.lower() in DRIVERS:
+        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
+    begin, tile, effort = time.monotonic(), int(tile), int(effort)
     engine = load_engine(model, device, precision)
     with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
         if max_error is not None and quality is None and lambda_ is None:

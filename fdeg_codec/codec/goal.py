@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import Any
 
 from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES
@@ -30,6 +31,12 @@ def goal_of(
     **_: Any,
 ) -> float | Target:
     """The lambda, or the target, that the words of `encode` ask for, once they make sense."""
+    for name, number in (("quality", DEFAULT_QUALITY if quality is None else quality), ("effort", effort), ("tile", tile)):
+        if not isinstance(number, Integral):
+            raise UsageError(f"--{name} {number!r}: a whole number")
+    for name, value in (("lambda", lambda_), ("bpp", bpp), ("size", size), ("psnr", psnr), ("max-error", max_error)):
+        if value is not None and not isinstance(value, Real):
+            raise UsageError(f"--{name} {value!r}: a number")
     if not 0 <= effort < len(PASSES):
         raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.errors import UsageError
+from fdeg_codec.raster.masks import Far
 
 SCALES = (1, 2, 4, 8, 16)
 LINEAR_FROM = 4
@@ -54,3 +55,11 @@ def shrink_layer(kind: str, values: NDArray[np.uint8], scale: int) -> NDArray[np
     if kind.startswith("alpha"):
         return np.floor(255 * means(values / np.float32(255), scale) + 0.5).astype(np.uint8)
     return (means(values > 0, scale) >= 0.5).astype(np.uint8) * np.uint8(255)
+
+
+def shrink_far(far: Far, scale: int) -> Far:
+    """Samples kept exactly are so where they are at least half of a square, by the first of them there."""
+    flags = means(far.flags, scale) >= 0.5
+    rows, columns = np.nonzero(far.flags)
+    squares, first = np.unique(rows // scale * flags.shape[1] + columns // scale, return_index=True)
+    return Far(flags, far.samples[first[flags.ravel()[squares]]])

@@ -14,7 +14,7 @@ from fdeg_codec.container.header import fixed_point
 from fdeg_codec.errors import FdegError, UsageError
 
 SHARE, DECIBELS = 0.01, 0.1  # how far below its size, or above its PSNR, a file may come out
-ENCODINGS = 6  # of the whole scene, at most
+ENCODINGS = 8  # of the whole scene, at most
 
 Measure = Callable[[int], float]  # of log2(lambda) as the header has it: the logarithm of bytes, or decibels
 
@@ -88,6 +88,13 @@ def between(tried: dict[int, float], low: float, high: float) -> int | None:
     return min(max(round(under + share * (over - under)), under + 1), over - 1)
 
 
+def middle(tried: dict[int, float], low: float, high: float, ends: tuple[int, int]) -> int:
+    """Halfway between what is too low and what is too high, or an end."""
+    under = max((rate for rate, value in tried.items() if value < low), default=ends[0])
+    over = min((rate for rate, value in tried.items() if value > high), default=ends[1])
+    return (under + over + 1) // 2
+
+
 def search(target: Target, pixels: int, estimate: Measure, encode: Measure, lambdas: tuple[float, float]) -> tuple[int, bool]:
     """The lambda, as the header has it, at which `encode` gave what is wanted, and whether it makes use of all that is allowed.
 
@@ -100,6 +107,8 @@ def search(target: Target, pixels: int, estimate: Measure, encode: Measure, lamb
     tried: dict[int, float] = {}
     while len(tried) < ENCODINGS:
         rate = between(tried, low, high) or guess.find((low + high) / 2 - error, (high - low) / 8)
+        if rate in tried:
+            rate = middle(tried, low, high, ends)
         if rate in tried:
             break
         tried[rate] = encode(rate)

@@ -83,9 +83,15 @@ class Reader:
         number = tile * self.header.per_tile + k
         return self._body(number, self._starts[number])
 
+    def _at(self, place: int, length: int) -> bytes:
+        try:
+            self._stream.seek(place)
+            return self._stream.read(length)
+        except OSError as error:
+            raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+
     def _body(self, number: int, start: int) -> bytes:
-        self._stream.seek(start)
-        data = self._stream.read(self.lengths[number])
+        data = self._at(start, self.lengths[number])
         if len(data) != self.lengths[number]:
             raise BadFileError("cut off")
         if len(data) <= BARE:

@@ -52,10 +52,6 @@ class Salvager(Reader):
             return part
         raise problem or BadFileError(f"cut off: {self.size} bytes do not hold its {name}")
 
-    def _at(self, place: int, length: int) -> bytes:
-        self._stream.seek(place)
-        return self._stream.read(length)
-
     def entry(self, tile: int, k: int) -> bytes:
         number = tile * self.header.per_tile + k
         start = self._starts[number]

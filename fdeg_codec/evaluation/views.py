@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +20,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from fdeg_codec.container.header import SIGNATURE
 from fdeg_codec.errors import RasterError
 from fdeg_codec.raster.source import is_missing
 from fdeg_codec.raster.validity import sane
@@ -66,12 +67,16 @@ class _Raster:
         self.dtype: str = data.dtypes[self.bands[0] - 1]
         self.names = [_name(data.descriptions[b - 1], data.colorinterp[b - 1].name) for b in self.bands]
         self.shape = (len(self.bands), data.height, data.width)
+        self._nodata = [data.nodatavals[b - 1] for b in self.bands]
 
     def read(self, box: Box) -> tuple[Samples, Valid]:
         window = Window(*box)
         with _naming(self.path):
             samples = self._data.read(self.bands, window=window)
             valid = self._data.read_masks(self.bands, window=window) > 0
+        for band, value in enumerate(self._nodata):  # which a mask in the file would hide
+            if value is not None:
+                valid[band] &= samples[band] != value
         return samples, valid & sane(samples)
 
 
@@ -91,12 +96,21 @@ class _Fdg:
         return samples, ~np.ma.getmaskarray(found) & sane(samples)
 
 
+def _is_fdg(path: Path | str) -> bool:
+    """By its name, or else by how it begins."""
+    if Path(path).suffix.lower() == ".fdg":
+        return True
+    with suppress(OSError), Path(path).open("rb") as stream:  # GDAL knows other names than files have
+        return stream.read(len(SIGNATURE)) == SIGNATURE
+    return False
+
+
 @contextmanager
 def view(path: Path | str) -> Iterator[View]:
     """A raster or an .fdg file, open."""
     if is_missing(path):
         raise RasterError(f"{path}: no such file")
-    if Path(path).suffix.lower() == ".fdg":
+    if _is_fdg(path):
         with Scene(path) as scene:
             yield _Fdg(path, scene)
         return

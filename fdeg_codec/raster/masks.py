@@ -168,13 +168,13 @@ def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dic
         if layer.kind in ALPHA and not isinstance(values, Far):
             samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
     for band, value in nodata.items():
+        far = found.get(Layer("far", band))
+        if isinstance(far, Far):
+            samples[band][far.flags] = far.samples
         if value is not None:
             samples[band] = avoid(samples[band], value, _passed(found, "nodata", band, hidden.shape))
         if samples.dtype.kind == "f":
             samples[band][~_passed(found, "nan", band, hidden.shape)] = np.nan
-        far = found.get(Layer("far", band))
-        if isinstance(far, Far):
-            samples[band][far.flags] = far.samples
     for band in nodata:
         samples[band][hidden] = 0
 

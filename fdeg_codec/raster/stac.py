@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from rasterio._err import CPLE_BaseError
@@ -19,6 +20,7 @@ from fdeg_codec.raster.metadata import Metadata
 from fdeg_codec.raster.nodata import Nodata
 
 Table = dict[str, Any]
+Point = tuple[float, float]
 
 
 def stac(reader: Reader) -> Table:
@@ -57,8 +59,37 @@ def _on_earth(crs: CRS, outline: list[tuple[float, float]]) -> Table:
         box = transform_bounds(crs, "EPSG:4326", *_box(outline))
     except (RasterioError, CPLE_BaseError):  # one that is of no place on earth
         return {"bbox": None, "geometry": None}
-    ring = [[x, y] for x, y in zip(longitudes, latitudes, strict=True)]
-    return {"bbox": list(box), "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}
+    if not all(map(math.isfinite, box)):
+        return {"bbox": None, "geometry": None}
+    west, south, east, north = box
+    around = east - west >= 360  # the whole earth, or a pole
+    width, west = (360.0, -180.0) if around else ((east - west) % 360, west - 360 * math.floor((west + 180) / 360))
+    middle, east = west + width / 2, west + width
+    if around or not all(map(math.isfinite, (*longitudes, *latitudes))):  # the outline says nothing: the box, then
+        ring = [(west, south), (east, south), (east, north), (west, north)]
+    else:
+        ring = [(x + 360 * round((middle - x) / 360), y) for x, y in zip(longitudes, latitudes, strict=True)]
+    if east <= 180:
+        return {"bbox": [west, south, east, north], "geometry": _polygon(ring)}
+    sides = [_beyond_180(ring, -1), [(x - 360, y) for x, y in _beyond_180(ring, 1)]]
+    geometry = {"type": "MultiPolygon", "coordinates": [_polygon(side)["coordinates"] for side in sides]}
+    return {"bbox": [west, south, east - 360, north], "geometry": geometry}
+
+
+def _polygon(ring: list[Point]) -> Table:
+    return {"type": "Polygon", "coordinates": [[list(point) for point in [*ring, ring[0]]]]}
+
+
+def _beyond_180(ring: list[Point], sign: int) -> list[Point]:
+    """The part of a ring that lies east, or with -1 west, of the antimeridian."""
+    out = []
+    for (x, y), (next_x, next_y) in pairwise([*ring, ring[0]]):
+        here, there = sign * (x - 180), sign * (next_x - 180)
+        if here >= 0:
+            out.append((x, y))
+        if here * there < 0:
+            out.append((180.0, y + (next_y - y) * here / (here - there)))
+    return out
 
 
 def _bands(h: Header, m: Metadata, nodatavals: Nodata) -> list[Table]:

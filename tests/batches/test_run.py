@@ -263,6 +263,15 @@ def test_bad_usage_is_found_before_anything_is_done(folder: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_numpy_s_numbers_and_ranges_are_as_good_as_any(folder: Path, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"model": "tiny", "tile": np.int64(64), "bands": range(1, 2)}
+    assert all(o.status == "made" for o in fdeg_codec.batch(folder, tmp_path / "out", **words))
+    words |= {"tile": 64, "bands": [1]}
+    assert all(o.status == "kept" for o in fdeg_codec.batch(folder, tmp_path / "out", resume=True, **words))
+    with pytest.raises(UsageError, match="--qualty: batch has no such option"):
+        fdeg_codec.batch(folder, tmp_path / "out", qualty=3)
+
+
 def test_what_must_be_there_is_looked_for_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nonesuch"):
         fdeg_codec.batch(folder, tmp_path / "out", model="nonesuch")

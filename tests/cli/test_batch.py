@@ -40,6 +40,12 @@ def test_failures_are_a_line_each_and_the_exit_code(fdeg: Run, folder: Path) -> 
     assert len((folder.parent / "r.csv").read_text().splitlines()) == 6
 
 
+def test_a_size_that_no_lambda_uses_up_is_said(fdeg: Run, folder: Path) -> None:  # noqa: F811
+    outcome = fdeg("batch", folder, folder.parent / "out", "--model", "tiny", "--size", 100_000)
+    assert outcome.code == 0
+    assert [line.split(": ")[2] for line in outcome.err.splitlines()] == ["smaller, or better, than asked for"] * 4
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--shard", "3/2"], ["--shard", "x"], ["--jobs", "0"], ["--lambda", "1"], ["--decode", "--quality", "3"]]

@@ -141,7 +141,9 @@ def test_what_is_seen_at_a_glance_is_said_before_all_samples_are_looked_at(
         raise AssertionError("not to be reached")
 
     monkeypatch.setattr(Source, "_survey", look)
-    assert fdeg("encode", raster, raster, "--model", "tiny").is_one_line(1, str(raster), "--overwrite")
+    there = raster.with_name("there.fdg")
+    there.touch()
+    assert fdeg("encode", raster, there, "--model", "tiny").is_one_line(1, str(there), "--overwrite")
     assert fdeg("encode", raster, raster.parent / "none" / "x", "--model", "tiny").is_one_line(1, "there is no folder")
     assert fdeg("encode", raster, raster.with_name("x"), "--model", "nonesuch").is_one_line(1, "nonesuch")
 
@@ -208,8 +210,8 @@ def test_an_interrupt_leaves_nothing(
 
     monkeypatch.setattr(owner, method, interrupt)
     before = set(raster.parent.iterdir())
-    source, options = (raster, ["--model", "tiny"]) if command == "encode" else (file, [])
-    assert fdeg(command, source, raster.with_name("x.tif"), *options).is_one_line(130, "interrupted")
+    source, name, options = (raster, "x.fdg", ["--model", "tiny"]) if command == "encode" else (file, "x.tif", [])
+    assert fdeg(command, source, raster.with_name(name), *options).is_one_line(130, "interrupted")
     assert set(raster.parent.iterdir()) == before
 
 

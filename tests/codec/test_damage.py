@@ -15,7 +15,7 @@ import fdeg_codec
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError, UnsupportedError
 from tests.fuzz.forge import apart
-from tests.raster.rasters import samples, write
+from tests.raster.rasters import samples, with_nodata, write
 
 TOOL = runpy.run_path(str(Path(__file__).parents[2] / "bin" / "damage"))
 BROKEN = 4  # the tile in the middle of nine
@@ -29,7 +29,11 @@ def folder(weights: Path, tmp_path: Path) -> Path:
 
 def damaged(folder: Path, data: NDArray[Any], broken: int = BROKEN, **options: Any) -> Path:
     """A file of nine tiles, one of them zeros."""
-    source = write(folder / "in.tif", data, **options)
+    return damaged_file(write(folder / "in.tif", data, **options), broken)
+
+
+def damaged_file(source: Path, broken: int = BROKEN) -> Path:
+    folder = source.parent
     file = folder / "x.fdg"
     fdeg_codec.encode(source, file, model="tiny", tile=64)
     fdeg_codec.decode(file, folder / "whole.tif")
@@ -86,6 +90,42 @@ def test_a_lost_tile_is_transparent_where_there_is_alpha(folder: Path) -> None:
     whole[:, *INSIDE] = 0
     np.testing.assert_array_equal(left[3], whole[3])
     np.testing.assert_array_equal(mask, left[3])
+
+
+@pytest.mark.parametrize("nodata", [None, 3])
+def test_what_is_transparent_is_so_without_its_alpha(folder: Path, nodata: float | None) -> None:
+    data = np.maximum(samples(4, height=150, width=140), 8)
+    data[3] = np.where(np.arange(140) < 30, 0, 255)
+    file = damaged(folder, data, photometric="rgb", alpha="yes", nodata=nodata)
+    fdeg_codec.decode(file, folder / "out.tif", bands=[3, 1], salvage=True)
+    with rasterio.open(folder / "out.tif") as left:
+        mask = data[3].copy()
+        mask[INSIDE] = 0
+        np.testing.assert_array_equal(left.read_masks(), np.stack([mask, mask]))
+
+
+def test_a_lost_tile_leaves_nodata_elsewhere_as_it_is(folder: Path) -> None:
+    data = np.maximum(samples(2, height=150, width=140), 8)
+    data[0, :30, :40] = 7
+    file = damaged_file(with_nodata(folder, data, (7, None)))
+    fdeg_codec.decode(file, folder / "out.tif", salvage=True)
+    lost = np.zeros((150, 140), bool)
+    lost[INSIDE] = True
+    with rasterio.open(folder / "out.tif") as left, fdeg_codec.open(file, salvage=True) as scene:
+        np.testing.assert_array_equal(left.read_masks(1) == 0, lost | (data[0] == 7))
+        np.testing.assert_array_equal(left.read_masks(2) == 0, lost)
+        np.testing.assert_array_equal(np.ma.getmaskarray(scene.read(masked=True)), left.read_masks() == 0)
+
+
+def test_what_is_read_does_not_depend_on_what_was_read_before(folder: Path) -> None:
+    file = damaged(folder, samples(6, "uint16", 150, 140), photometric="minisblack", alpha="no")
+    with fdeg_codec.open(file, salvage=True) as scene:
+        first, whole, again = scene.read([1, 2, 3]), scene.read(), scene.read([4, 5, 6])
+        np.testing.assert_array_equal(scene.read([1, 2, 3]), first)
+    with fdeg_codec.open(file, salvage=True) as scene:
+        np.testing.assert_array_equal(scene.read([4, 5, 6]), again)
+        assert bool(scene.damage) != again[:, *INSIDE].any()
+        np.testing.assert_array_equal(scene.read(), whole)
 
 
 def test_a_lost_tile_of_a_masked_scene_is_masked(folder: Path) -> None:

@@ -151,6 +151,20 @@ def test_from_a_quarter_on_a_window_reads_its_own_tiles_and_synthesises_nothing(
 
 
 @pytest.mark.parametrize("threads", [2], indirect=True)
+@pytest.mark.parametrize("scale", SCALES)
+def test_where_most_samples_are_kept_exactly_one_of_them_is_shown(weights: Path, tmp_path: Path, scale: int) -> None:
+    data = samples(1, "float32", 64, 96)
+    far = np.arange(96) >= 40
+    data[:, :, far] = -3.4028235e38
+    data[0, 5, 3] = 1e30
+    fdeg_codec.encode(write(tmp_path / "a.tif", data), tmp_path / "a.fdg", model="tiny")
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+        small = scene.read(1, scale=scale)
+    shown = far.reshape(-1, scale).mean(1) >= 0.5
+    assert (small[:, shown] == data.min()).all()
+    assert np.abs(small[:, ~shown]).max() < 10
+
+
 def test_threads_change_nothing(file: Path) -> None:
     with fdeg_codec.open(file) as scene:
         for scale in SCALES:

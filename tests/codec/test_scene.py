@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,32 @@ def test_impossible_choices_are_usage_errors(source: Path, choice: dict[str, flo
     with pytest.raises(UsageError):
         fdeg_codec.encode(source, source.with_suffix(".x"), model="tiny", **choice)
     assert not source.with_suffix(".x").exists()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"quality": "4"}, {"quality": 2.5}, {"tile": 64.0}, {"effort": None}, {"lambda_": "x"}, {"psnr": "30"}, {"device": "gpu"}]
+    + [{"precision": "float64"}],
+)
+def test_what_is_no_number_or_no_choice_is_a_usage_error(source: Path, choice: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--"):
+        fdeg_codec.encode(source, source.with_name("c.fdg"), **{"model": "tiny"} | choice)
+
+
+def test_a_raster_s_name_is_none_for_a_file(source: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.fdg files"):
+        fdeg_codec.encode(source, source.with_name("other.tif"), model="tiny", overwrite=True)
+
+
+def test_bands_are_any_whole_numbers(file: Path) -> None:
+    with fdeg_codec.open(file) as scene:
+        np.testing.assert_array_equal(scene.read(np.int64(1)), scene.read(1))
+        np.testing.assert_array_equal(scene.read(np.array([1])), scene.read([1]))
+        for bands in ([], [1.5], ["1"]):
+            with pytest.raises(UsageError, match="band"):
+                scene.read(bands)
+    with pytest.raises(UsageError, match="is closed"):
+        scene.read()
 
 
 def test_a_model_that_is_not_there(source: Path, file: Path) -> None:

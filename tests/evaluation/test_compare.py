@@ -72,6 +72,17 @@ def test_masks_alpha_and_nodata_do_not_count(tmp_path: Path) -> None:
     assert table["max_error"] == 1
 
 
+def test_nodata_beside_a_mask_does_not_count_either(weights: Path, tmp_path: Path) -> None:
+    data = samples(1, "uint16", 64, 80)
+    data[:, 20:40, 60:] = 60000
+    hidden = np.where(np.arange(80) < 20, 0, 255).astype(np.uint8) * np.ones((64, 1), np.uint8)
+    source = write(tmp_path / "a.tif", data, mask=hidden, nodata=60000)
+    fdeg_codec.encode(source, tmp_path / "x", model="tiny")  # a name without an ending
+    table = compare(source, tmp_path / "x", names=("psnr",))
+    assert (table["validity_differs"], table["valid"]) == (0, 0.75 - 400 / 64 / 80)
+    assert table["peak"] < 60000 - 500
+
+
 def test_masks_and_alpha_of_an_fdg_file_count_as_well(weights: Path, tmp_path: Path) -> None:
     hidden = np.full((64, 80), 255, np.uint8)
     hidden[:, :40] = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,17 @@ def test_fill_keeps_valid_samples_and_stays_between_them(samples: NDArray[np.uin
     np.testing.assert_array_equal(filled[valid], samples[valid])
     if valid.any():
         assert samples[valid].min() <= filled.min() <= filled.max() <= samples[valid].max()
+
+
+def test_a_sample_kept_exactly_is_no_nodata_of_another_band() -> None:
+    flags = np.array([[True, False, False]])
+    found: dict[masks.Layer, Any] = {
+        masks.Layer("far", 0): masks.Far(flags, np.array([-9999], np.int16)),
+        masks.Layer("nodata", 0): np.array([[255, 0, 255]], np.uint8),
+    }
+    picture = np.array([[[5, 6, -9999]]], np.int16)
+    masks.restore(picture, found, {0: -9999})
+    assert picture.tolist() == [[[-9998, -9999, -9998]]]
 
 
 def test_fill_is_smooth() -> None:

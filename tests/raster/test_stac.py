@@ -43,6 +43,36 @@ def test_where_it_lies(fdeg: Run, tmp_path: Path, crs: str) -> None:  # noqa: F8
     assert found["raster:bands"][1]["unit"] == "m"
 
 
+def test_across_the_antimeridian(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
+    for west in (179, -181, 539):
+        found = stac(fdeg, tmp_path, crs="EPSG:4326", transform=rasterio.Affine(0.1, 0, west, 0, -0.1, 50))
+        np.testing.assert_allclose(found["bbox"], [179, 43, -172, 50])
+        assert found["geometry"]["type"] == "MultiPolygon"
+        boxes = [(*np.min(ring, 0), *np.max(ring, 0)) for (ring,) in found["geometry"]["coordinates"]]
+        np.testing.assert_allclose(boxes, [[179, 43, 180, 50], [-180, 43, -172, 50]])
+        assert all(ring[0] == ring[-1] for (ring,) in found["geometry"]["coordinates"])
+
+
+@pytest.mark.parametrize(
+    ("crs", "grid", "south"),
+    [("EPSG:3413", (1e5, 0, -4.5e6, 0, -1e5, 3.5e6), 40), ("EPSG:4326", (4, 0, 0, 0, -180 / 70, 90), -90)],
+)
+def test_around_the_earth(fdeg: Run, tmp_path: Path, crs: str, grid: tuple[float, ...], south: float) -> None:  # noqa: F811
+    found = stac(fdeg, tmp_path, crs=crs, transform=rasterio.Affine(*grid))
+    west, bottom, east, north = found["bbox"]
+    assert (west, east, north) == (-180, 180, pytest.approx(90))
+    assert bottom == pytest.approx(south, abs=6)
+    (ring,) = found["geometry"]["coordinates"]
+    assert {tuple(p) for p in ring} == {(x, y) for x in (west, east) for y in (bottom, north)}
+
+
+def test_numbers_that_json_has_not(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
+    source = write(tmp_path / "a.tif", samples(1), lambda t: setattr(t, "scales", (np.inf,)))
+    fdeg("encode", source, tmp_path / "a.fdg", "--model", "tiny")
+    table = json.loads(fdeg("info", tmp_path / "a.fdg", "--json").out, parse_constant=pytest.fail)
+    assert table["stac"]["raster:bands"][0]["scale"] is None
+
+
 def test_of_no_place(fdeg: Run, tmp_path: Path) -> None:  # noqa: F811
     found = stac(fdeg, tmp_path)
     assert (found["bbox"], found["geometry"], found["properties"]) == (None, None, {"proj:shape": [70, 90]})
