@@ -100,8 +100,11 @@ def _code_strays(coder: Coder, count: int, values: Integers | None) -> tuple[NDA
     found = int(coder.numbers(1, None if strays is None else np.array([len(strays)], np.int32))[0])
     if found > count:
         raise BadFileError("it holds more strays than latents")
-    gaps = coder.numbers(found, None if strays is None else (np.diff(strays, prepend=-1) - 1).astype(np.int32))
-    where = np.cumsum(gaps.astype(np.intp) + 1) - 1
+    width = (count // max(found, 1)).bit_length() - 1  # so many low bits of a gap are as good as random
+    gaps = None if strays is None else np.diff(strays, prepend=-1) - 1
+    high = coder.numbers(found, None if gaps is None else (gaps >> width).astype(np.int32)).astype(np.int64)
+    gaps = (high << width) + coder.bits(found, width, None if gaps is None else gaps & ((1 << width) - 1))
+    where = np.cumsum(np.minimum(gaps, count) + 1) - 1
     if found and where[-1] >= count:
         raise BadFileError("it holds a stray beyond the latents")
     return where, _code_beyond(coder, found, 0, None if values is None else values[where])

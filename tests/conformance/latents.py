@@ -126,7 +126,10 @@ class Words:
         """Which of so many sure latents are elsewhere, and how far from their centres."""
         (count,) = self.numbers(1) if sure else (0,)
         assert count <= sure, "more than latents"
-        places = [at + n for n, at in enumerate(accumulate(self.numbers(count)))]
+        width = (sure // count).bit_length() - 1 if count else 0
+        high = self.numbers(count)
+        gaps = [(a << width) + b for a, b in zip(high, self.bits(count, width), strict=True)]
+        places = [at + n for n, at in enumerate(accumulate(gaps))]
         assert all(at < sure for at in places), "beyond the latents"
         return [(at, outside(number, 0)) for at, number in zip(places, self.numbers(count), strict=True)]
 

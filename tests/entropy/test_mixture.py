@@ -163,17 +163,19 @@ def test_a_stray_costs_two_numbers(far: int, bits: int) -> None:
     values = mixtures(grid).centres
     all_of_them = len(round_trip(grid, values + far))
     assert all_of_them == pytest.approx(125 * (1 + bits), abs=8)  # none is skipped
-    alone = values.copy()
-    alone[700] += far
-    assert len(round_trip(grid, alone)) == pytest.approx((1 + 19 + bits) / 8, abs=8)  # 700 are
+    some = values.copy()
+    some[5::10] += far
+    assert len(round_trip(grid, some)) == pytest.approx(12.5 * (3 + 3 + bits), abs=8)  # gaps of 9: a number 1, and three bits
 
 
-@pytest.mark.parametrize("numbers", [[11], [1, 10], [2, 3, 6], [2**31 - 2], [1, 2**31 - 2]])
-def test_strays_that_cannot_be_are_refused(numbers: list[int]) -> None:
+@pytest.mark.parametrize("gaps", [[10], [3, 6], [2**31 - 2], [2**31 - 2] * 10, [0] * 11])
+def test_strays_that_cannot_be_are_refused(gaps: list[int]) -> None:
     grid = certain(10)
     encoder = Encoder()
-    encoder.numbers(1, np.array(numbers[:1], np.int32))
-    encoder.numbers(len(numbers) - 1, np.array(numbers[1:], np.int32))
+    width = max((10 // len(gaps)).bit_length() - 1, 0)
+    encoder.numbers(1, np.array([len(gaps)], np.int32))
+    encoder.numbers(len(gaps), np.array(gaps, np.int32) >> width)
+    encoder.bits(len(gaps), width, np.array(gaps, np.int64) & (1 << width) - 1)
     with pytest.raises(BadFileError, match="stray"):
         code_latents(Decoder(encoder.finish()), mixtures(grid), None)
 
