@@ -51,6 +51,7 @@ def batch(
     made_here = report and not target.exists() and Path(report).absolute().parent == target.absolute()
     if report and not made_here and not _is_stream(Path(report)):
         check(Path(report), overwrite=True)
+    words = {name: _plain(value) for name, value in words.items()}
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
     if decode:
@@ -77,7 +78,7 @@ def batch(
 
 def _identity(task: Task) -> dict[str, Any]:
     """What an output depends on besides its source: the words, without where it was computed, and the weights."""
-    words = {k: _plain(v) for k, v in task.words.items() if k not in ("device", "model")}
+    words = {k: v for k, v in task.words.items() if k not in ("device", "model")}
     model = {} if task.decode else {"model": by_name(task.words.get("model", DEFAULT_MODEL)).fingerprint.hex()}
     return words | model | {"decode": task.decode}
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from fdeg_codec import api
 from fdeg_codec.batches.plan import Job
 from fdeg_codec.batches.record import Stamp, stamp
@@ -97,7 +99,7 @@ class Task:
         damage = api.decode(source, target, overwrite=True, progress=progress, **self.words)
         with api.open(source, salvage=self.words.get("salvage", False)) as scene:
             width, height = (shrink_span(Span(0, n), self.words.get("scale", 1)).size for n in (scene.width, scene.height))
-            bands = len(self.words.get("bands") or scene.indexes)
+            bands = np.size(self.words.get("bands") or scene.indexes)
         details = {"width": width, "height": height, "bands": bands, "bytes": target.stat().st_size}
         return details | ({"lost": [loss.tile for loss in damage.lost]} if damage else {})
 

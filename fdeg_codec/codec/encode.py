@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -81,12 +82,9 @@ def encode(
     samples, no sample is further off than that; 0 is lossless. The preview in it has the quality or lambda that is named,
     else what makes the file small.
     """
-    target, bands = Path(target), [bands] if isinstance(bands, int) else bands
+    target = Path(target)
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
-    if overwrite and _is_same(source, target):
-        raise UsageError(f"{target}: is the raster itself")
-    if target.suffix.lower() in DRIVERS:
-        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
+    _spare_rasters(source, target, overwrite)
     begin, tile, effort = time.monotonic(), int(tile), int(effort)
     engine = load_engine(model, device, precision)
     with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
@@ -115,11 +113,13 @@ def encode(
     )
 
 
-def _is_same(a: Path | str, b: Path) -> bool:
-    try:
-        return b.samefile(a)
-    except OSError:
-        return False
+def _spare_rasters(source: Path | str, target: Path, overwrite: bool) -> None:
+    """Refuse a target that is the raster itself, or has the name of one."""
+    with suppress(OSError):
+        if overwrite and target.samefile(source):
+            raise UsageError(f"{target}: is the raster itself")
+    if target.suffix.lower() in DRIVERS:
+        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
 
 
 def write_at(

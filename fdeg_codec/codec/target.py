@@ -78,10 +78,16 @@ class Estimate:
             self(low + max(1, min(high - low - 1, round((high - low) * min(max(share, 0.05), 0.95)))))
 
 
-def between(tried: dict[int, float], low: float, high: float) -> int | None:
-    """Where whole encodings on both sides say that the middle lies."""
+def sides(tried: dict[int, float], low: float, high: float) -> tuple[int | None, int | None]:
+    """The highest that was too low, the lowest that was too high."""
     under = max((rate for rate, value in tried.items() if value < low), default=None)
     over = min((rate for rate, value in tried.items() if value > high), default=None)
+    return under, over
+
+
+def between(tried: dict[int, float], low: float, high: float) -> int | None:
+    """Where whole encodings on both sides say that the middle lies."""
+    under, over = sides(tried, low, high)
     if under is None or over is None or over - under < 2:
         return None
     share = ((low + high) / 2 - tried[under]) / (tried[over] - tried[under])
@@ -90,9 +96,8 @@ def between(tried: dict[int, float], low: float, high: float) -> int | None:
 
 def middle(tried: dict[int, float], low: float, high: float, ends: tuple[int, int]) -> int:
     """Halfway between what is too low and what is too high, or an end."""
-    under = max((rate for rate, value in tried.items() if value < low), default=ends[0])
-    over = min((rate for rate, value in tried.items() if value > high), default=ends[1])
-    return (under + over + 1) // 2
+    under, over = sides(tried, low, high)
+    return ((under or ends[0]) + (over or ends[1]) + 1) // 2
 
 
 def search(target: Target, pixels: int, estimate: Measure, encode: Measure, lambdas: tuple[float, float]) -> tuple[int, bool]:

@@ -56,7 +56,7 @@ class Source:
     are `bounds`, and what lies under a mask or alpha of 0 counts unless it is all 0 anyway.
     """
 
-    def __init__(self, path: Path | str, bands: Sequence[int] | None = None, max_error: float | None = None) -> None:
+    def __init__(self, path: Path | str, bands: int | Sequence[int] | None = None, max_error: float | None = None) -> None:
         self.path = path
         self.max_error = max_error
         try:
@@ -88,7 +88,7 @@ class Source:
         self._data.close()
         self._env.__exit__()
 
-    def _examine(self, bands: Sequence[int] | None) -> None:
+    def _examine(self, bands: int | Sequence[int] | None) -> None:
         d = self._data
         if d.count == 0:
             found = d.subdatasets
@@ -113,16 +113,17 @@ class Source:
         self._masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self._prepare()
 
-    def _chosen(self, bands: Sequence[int] | None) -> list[int]:
+    def _chosen(self, bands: int | Sequence[int] | None) -> list[int]:
         """The numbers of the bands to encode, from 1, in their new order."""
         if bands is None:
             return list(range(1, self._data.count + 1))
+        bands = [int(bands)] if isinstance(bands, int | np.integer) else list(bands)
         named = ",".join(map(str, bands))
-        if not bands or not all(1 <= n <= self._data.count for n in bands):
+        if not bands or not all(isinstance(n, int | np.integer) and 1 <= n <= self._data.count for n in bands):
             raise UsageError(f"--bands {named}: {self.path} has bands 1 to {self._data.count}")
         if len(set(bands)) < len(bands):
             raise UsageError(f"--bands {named}: names a band twice")
-        return list(bands)
+        return [int(n) for n in bands]
 
     def _dtype(self, kinds: set[str]) -> str:
         if len(kinds) > 1:

@@ -268,6 +268,8 @@ def test_numpy_s_numbers_and_ranges_are_as_good_as_any(folder: Path, tmp_path: P
     assert all(o.status == "made" for o in fdeg_codec.batch(folder, tmp_path / "out", **words))
     words |= {"tile": 64, "bands": [1]}
     assert all(o.status == "kept" for o in fdeg_codec.batch(folder, tmp_path / "out", resume=True, **words))
+    (outcome, *_) = fdeg_codec.batch(tmp_path / "out", tmp_path / "back", decode=True, bands=np.int64(1))
+    assert outcome.details["bands"] == 1
     with pytest.raises(UsageError, match="--qualty: batch has no such option"):
         fdeg_codec.batch(folder, tmp_path / "out", qualty=3)
 

@@ -191,6 +191,14 @@ def test_bands_are_any_whole_numbers(file: Path) -> None:
         for bands in ([], [1.5], ["1"]):
             with pytest.raises(UsageError, match="band"):
                 scene.read(bands)
+    fdeg_codec.decode(file, file.with_name("b.tif"))
+    for band in (np.int64(2), [np.int64(2)]):
+        assert (
+            fdeg_codec.encode(file.with_name("b.tif"), file.with_name("b.fdg"), model="tiny", bands=band, overwrite=True).bands
+            == 1
+        )
+    with pytest.raises(UsageError, match="--bands"):
+        fdeg_codec.encode(file.with_name("b.tif"), file.with_name("c.fdg"), model="tiny", bands=[1.5])
     with pytest.raises(UsageError, match="is closed"):
         scene.read()
 

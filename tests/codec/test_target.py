@@ -50,6 +50,15 @@ def test_the_search_needs_two_encodings_at_most_where_the_sample_is_off_by_a_fac
     assert len(encoded) <= (2 if error else 1)
 
 
+def test_the_search_goes_on_where_the_sample_says_the_same_for_all() -> None:
+    """As that of a file of a few hundred bytes may, whose size goes in steps."""
+    coarse = lambda rate: 6 + (rate - LOWEST) // 512 * 0.0092  # noqa: E731
+    size = math.exp(coarse(LOWEST + 3000)) + 0.5
+    rate, met = search(Target("size", size), PIXELS, lambda _: math.log(size) - 0.005, coarse, LAMBDAS)
+    assert met
+    assert 0.99 * size <= math.exp(coarse(rate)) <= size
+
+
 @pytest.fixture(scope="module")
 def folder(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene of 20 tiles whose left and right differ, with nodata that no figure counts; and a small one of 16 bits."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fdeg_codec.networks.fdegcnet import Architecture
-from fdeg_codec.training.config import Config, Stage
+from fdeg_codec.training.config import Config, Stage, find_config
 from fdeg_codec.training.data import Ahead, Crops
 from fdeg_codec.training.export import export
 from fdeg_codec.training.loop import LOG, Trainer, validate
@@ -129,3 +129,19 @@ def test_validation_takes_any_pictures(tmp_path: Path) -> None:
 def test_a_configuration_that_cannot_be_trained_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         replace(CONFIG, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("fall", "hold", "shares"),
+    [
+        ("cosine", 0.0, [1, 0.51, 0.02]),
+        ("line", 0.5, [1, 1, 0.02]),
+        ("line", 0.0, [1, 0.51, 0.02]),
+        ("drop", 0.4, [1, 0.02, 0.02]),
+    ],
+)
+def test_how_the_rate_falls(fall: str, hold: float, shares: list[float]) -> None:
+    config = replace(find_config("fdegcnet-lite"), learning_rate=1.0, fall=fall, hold=hold)
+    assert [config.rate(progress) for progress in (0, 0.5, 1)] == pytest.approx(shares)
+    with pytest.raises(ValueError, match="held"):
+        replace(config, hold=1.0)
