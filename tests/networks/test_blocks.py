@@ -12,7 +12,7 @@ from fdeg_codec.networks.context import Context, passes, taps
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
-from fdeg_codec.networks.layers import Conv2d, Patches, channels_last, conv, up
+from fdeg_codec.networks.layers import Conv2d, Patches, Up, channels_last, conv, up
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.odconv import KERNELS, ODConv
 from fdeg_codec.networks.prior import FactorizedPrior
@@ -29,6 +29,18 @@ def test_float64_convolution_is_a_convolution(kernel: int, stride: int) -> None:
 
 def test_up_doubles() -> None:
     assert up(4, 3)(torch.rand(1, 4, 5, 7)).shape == (1, 3, 10, 14)
+
+
+def test_the_shortcut_upwards_is_a_transposed_convolution() -> None:
+    """Forwards and backwards, with the sizes at which torch 2.13's own corrupts memory."""
+    block = channels_last(Up(8, 8))
+    x = torch.randn(2, 8, 32, 32).contiguous(memory_format=torch.channels_last)
+    out = block(x)
+    shortcut = F.conv_transpose2d(x, block.shortcut.weight.detach(), block.shortcut.bias, 2, output_padding=1)
+    torch.testing.assert_close(out, block.body(x) + shortcut)
+    out.sum().backward()
+    torch.testing.assert_close(block.shortcut.bias.grad, torch.full((8,), 2 * 64.0**2))
+    torch.testing.assert_close(block.shortcut.weight.grad[:, 0, 0, 0], x.sum((0, 2, 3)), rtol=1e-4, atol=1e-2)
 
 
 def test_patches_are_a_transposed_convolution() -> None:
