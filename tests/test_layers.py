@@ -13,7 +13,7 @@ import pytest
 import fdeg_codec
 
 PACKAGE = Path(fdeg_codec.__file__).parent
-HEAVY = ("torch", "rasterio", "numpy")
+HEAVY = ("torch", "rasterio", "numpy", "constriction")
 
 # From the ground up. A floor may import those below it; floors of one line do not know each other.
 FLOORS = [
@@ -105,6 +105,11 @@ def command(*arguments: str) -> str:
         f"from fdeg_codec.cli.main import main\nsys.argv = {['fdeg', *arguments]!r}\n"
         "try:\n    main()\nexcept SystemExit as leave:\n    assert not leave.code"
     )
+
+
+def test_training_needs_neither_coder_nor_rasters() -> None:
+    """So that it runs on a lent machine that has little more than torch."""
+    assert loaded("import fdeg_codec.training.loop, fdeg_codec.training.data") == {"torch", "numpy"}
 
 
 def test_what_should_be_quick_imports_nothing_heavy(weights: Path, tmp_path: Path) -> None:

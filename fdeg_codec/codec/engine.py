@@ -1,9 +1,8 @@
-"""A model, loaded: pictures to integers and back, and what the entropy coder must know. numpy outside, torch inside."""
+"""A model, loaded: pictures to integers and back, and what the entropy coder must know."""
 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import fields
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -35,10 +34,10 @@ class Engine:
         self.model = model
         self.device = pick_device(device)
         self.dtype = pick_dtype(precision, self.device)
-        table, tensors = model.load()
         try:
+            table, tensors = model.load()
             self._z_tables = tensors.pop(Z_TABLE).numpy().astype(np.float64)
-            self.net = FDEGCNet(architecture(table))
+            self.net = FDEGCNet(Architecture.of(table))
             self.net.load_state_dict({name: t.float() for name, t in tensors.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{model.path}: its tensors do not fit the network its manifest describes") from error
@@ -174,12 +173,6 @@ class Predictor:
         part = self.slices[number]
         y_hat = torch.from_numpy(values.astype(np.float64)).to(self._device)
         self._known[:, :, part] = y_hat * self._ungain[:, part]
-
-
-def architecture(table: dict[str, Any]) -> Architecture:
-    known = {f.name for f in fields(Architecture)}
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items() if k in known}
-    return Architecture(**values)
 
 
 def hyper_side(latents: int) -> int:

@@ -8,15 +8,17 @@ Where the window is a single value the latent is sure and takes no symbol at all
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.entropy.coder import Coder
 from fdeg_codec.entropy.guard import Floats, Integers
 from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, WEIGHT_ONE, gaussian_cdf, narrowest, reach
 from fdeg_codec.errors import BadFileError
+
+if TYPE_CHECKING:
+    from fdeg_codec.entropy.coder import Coder
 
 COMPONENTS = 3
 # 2^-13 of all probability is set aside for what the mixture thinks impossible: half of it or less is shared evenly, the

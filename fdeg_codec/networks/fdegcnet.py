@@ -7,6 +7,7 @@ beside each transform and one model for every lambda, is a matter of the archite
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,12 @@ class Architecture:
     slices: tuple[int, ...] = ()  # of the latents' channels, each decoded knowing those before; none: all at once
     linear_only: int = 0  # of the latents, the last: they belong to the linear path alone
 
+    @classmethod
+    def of(cls, table: dict[str, Any]) -> Architecture:
+        """That of a table, as JSON and TOML hold them; other fields than ours are a TypeError."""
+        fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+        return cls(**fields)
+
     @property
     def shaped(self) -> int:
         """The latents of the nonlinear transforms."""
@@ -47,7 +54,7 @@ class Architecture:
 
 
 class FDEGCNet(nn.Module):
-    """Pictures in [0, 1] to latents and back, in float32 or bfloat16; `entropy` is for float64."""
+    """Pictures around [0, 1] to latents and back, in float32 or bfloat16; `entropy` is for float64."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
@@ -40,6 +40,7 @@ class Config:
     final_rate_share: float = 0.02
     hold: float = 0.0  # share of the run at the full rate, which then falls to its final share
     fall: Fall = "cosine"
+    as_coded_from: float = 1.0  # share of the run from which latents are rounded as the default effort rounds them
     warm_up: int = 100
     gain_rate_factor: float = 10.0
     hyper_gain_rate_factor: float = 0.0
@@ -96,8 +97,8 @@ def find_config(name: str) -> Config:
 
 def load_config(path: Path) -> Config:
     table = tomllib.loads(path.read_text())
-    architecture: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.pop("architecture").items()}
+    architecture = Architecture.of(table.pop("architecture"))
     stages = tuple(Stage(**s) for s in table.pop("stages"))
     if "lambdas" in table:
         table["lambdas"] = tuple(table["lambdas"])
-    return Config(architecture=Architecture(**architecture), stages=stages, **table)
+    return Config(architecture=architecture, stages=stages, **table)

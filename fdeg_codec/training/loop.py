@@ -101,7 +101,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate() * group["factor"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=multiplies_bfloat16(self.device)):
-            outcome = forward(self.net, x, level)
+            outcome = forward(self.net, x, level, as_coded=self.progress() >= c.as_coded_from)
         loss = objective(outcome, level, c.sample_weight_power)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fdeg_codec.entropy.rounding import SURE, WORTH
 from fdeg_codec.networks.entropy_model import Mixture, cells
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.rate import bits, mixture_mass
@@ -22,10 +23,12 @@ class Outcome(NamedTuple):
     z_hat: Tensor
 
 
-def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True, eight_bit: bool = False) -> Outcome:
+def forward(
+    net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True, eight_bit: bool = False, as_coded: bool = False
+) -> Outcome:
     """Estimated rates and the error of `x` at `level`, as samples of `eight_bit` if they are that.
 
-    `noisy` relaxes quantisation for training.
+    `noisy` relaxes quantisation for training. With `as_coded` y becomes those integers that the default effort chooses.
     """
     model = net.entropy
     y = net.analyse(x)
@@ -35,11 +38,14 @@ def forward(net: FDEGCNet, x: Tensor, level: Tensor, noisy: bool = True, eight_b
     y_hat = through(y_gained)
 
     features = model.features(z_hat, level)[:, :, : y.shape[2], : y.shape[3]]
-    mixture = model(features, y_hat, level)
-    mixture = Mixture(*(part.float() for part in mixture))
+    if as_coded:
+        with torch.no_grad():
+            chosen = thrifty(cells(y_gained), in_float32(model(features, y_hat, level)))
+        y_hat = through(y_gained, chosen.transpose(1, 2).reshape(y.shape))
+    mixture = in_float32(model(features, y_hat, level))
 
     pixels = x.shape[2] * x.shape[3]
-    y_rate = bits(mixture_mass(cells(relaxed(y_gained) if noisy else y_hat), mixture)).sum((1, 2))
+    y_rate = y_bits(y_gained, y_hat, mixture, noisy, as_coded).sum((1, 2))
     z_rate = bits(prior_mass(net, relaxed(z) if noisy else z_hat, level)).flatten(1).sum(1)
     x_hat = net.synthesise(y_hat, level)
     if eight_bit:
@@ -63,9 +69,37 @@ def prior_mass(net: FDEGCNet, z: Tensor, level: Tensor) -> Tensor:
     return mass.view(z.shape[1], len(z), -1).transpose(0, 1)
 
 
-def through(x: Tensor) -> Tensor:
-    """Rounded, with the gradient of the identity."""
-    return x + (x.round() - x).detach()
+def y_bits(y: Tensor, y_hat: Tensor, mixture: Mixture, noisy: bool, as_coded: bool) -> Tensor:
+    """What each latent costs (sample, cell, latent).
+
+    Noisy and as coded: the entropy model learns from the integers, analysis from the relaxed latents.
+    """
+    if not noisy:
+        return bits(mixture_mass(cells(y_hat), mixture))
+    if not as_coded:
+        return bits(mixture_mass(cells(relaxed(y)), mixture))
+    of_model = bits(mixture_mass(cells(y_hat.detach()), mixture))
+    of_analysis = bits(mixture_mass(cells(relaxed(y)), Mixture(*(part.detach() for part in mixture))))
+    return of_model + of_analysis - of_analysis.detach()
+
+
+def in_float32(mixture: Mixture) -> Mixture:
+    return Mixture(*(part.float() for part in mixture))
+
+
+def through(x: Tensor, integers: Tensor | None = None) -> Tensor:
+    """Rounded, or `integers`, with the gradient of the identity."""
+    return x + ((x.round() if integers is None else integers) - x).detach()
+
+
+def thrifty(y: Tensor, mixture: Mixture) -> Tensor:
+    """Of the two integers beside each latent the one that costs less: what an encoder does (entropy/rounding.py)."""
+    first = y.round()
+    offset = y - first
+    other = first + torch.where(offset > 0, 1, -1)
+    saved = bits(mixture_mass(first, mixture)) - bits(mixture_mass(other, mixture))
+    offset = offset.abs()
+    return torch.where((offset > SURE) & (saved > WORTH * (1 - 2 * offset)), other, first)
 
 
 def relaxed(x: Tensor) -> Tensor:

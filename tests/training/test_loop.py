@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from fdeg_codec.entropy import rounding
+from fdeg_codec.entropy.mixture import mixtures
+from fdeg_codec.networks.entropy_model import LOG_SCALE_STEP, MEAN_STEPS, SCALE_MIN, WEIGHT_STEPS, Mixture
 from fdeg_codec.networks.fdegcnet import Architecture
+from fdeg_codec.training import loss
 from fdeg_codec.training.config import Config, Stage, find_config
 from fdeg_codec.training.data import Ahead, Crops
 from fdeg_codec.training.export import export
@@ -70,6 +75,36 @@ def test_a_network_without_a_linear_path_learns(tmp_path: Path) -> None:
     trainer = Trainer(config, PICTURES[:1], tmp_path, CPU)
     losses = [trainer.advance()["loss"] for _ in range(60)]
     assert sum(losses[-15:]) < 0.9 * sum(losses[:15])
+
+
+def test_training_rounds_as_an_encoder_does() -> None:
+    """The choice of two integers, in torch and on the integer grid that is coded with."""
+    rng = np.random.default_rng(3)
+    count = 4000
+    means, scales = rng.integers(-40, 41, (3, count)), rng.integers(5, 50, (3, count))
+    weights = np.stack([np.full(count, 20), np.full(count, 30), np.full(count, 14)])
+    y = rng.normal(0, 1.5, count)
+    coded = rounding.thrifty(y, mixtures(np.concatenate([means, scales, weights[:2]]).astype(np.int32)))
+    log_scales = math.log(SCALE_MIN) + scales * LOG_SCALE_STEP
+    parts = (weights / WEIGHT_STEPS, means / MEAN_STEPS, log_scales)
+    mixture = Mixture(*(torch.from_numpy(part).float()[:, None, None] for part in parts))
+    trained_with = loss.thrifty(torch.from_numpy(y).float()[None, None], mixture)[0, 0].numpy()
+    assert (coded != rounding.nearest(y)).mean() > 0.02
+    assert (trained_with != coded).mean() < 0.002  # grids and tables make a little difference
+
+
+def test_training_as_coded_reaches_every_part_and_costs_fewer_bits(tmp_path: Path) -> None:
+    trainer = trained(tmp_path, 20)
+    x = torch.from_numpy(trainer.crops.batch(0, 2, 128)).to(memory_format=torch.channels_last)
+    level = torch.tensor([0.0, 3.0])
+    outcome = loss.forward(trainer.net, x, level, as_coded=True)
+    loss.objective(outcome, level, 0.4).backward()
+    parts = (trainer.net.analysis, trainer.net.synthesis, trainer.net.entropy.head)
+    assert all(any(p.grad.abs().sum() > 0 for p in part.parameters()) for part in parts)
+    with torch.no_grad():
+        plain, coded = (loss.forward(trainer.net, x, level, noisy=False, as_coded=as_coded) for as_coded in (False, True))
+    torch.testing.assert_close(outcome.y_bpp, coded.y_bpp)  # the entropy model's part of the loss is of the integers
+    assert (coded.y_bpp < plain.y_bpp).all()
 
 
 def test_batches_made_ahead_are_those_made_at_once() -> None:
