@@ -1,4 +1,4 @@
-"""The three functions of the package, with the words of the command line."""
+"""What the package offers for single files, with the words of the command line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ def decode(
 
     With `salvage`, what is damaged is no error: lost tiles become nodata, or masked, and are in the list that is returned.
     """
-    how: dict[str, bool] = {"preview": preview, "salvage": salvage}
-    with Scene(source, device=device, precision=precision, max_pixels=max_pixels, **how) as scene:
+    with Scene(source, device=device, precision=precision, preview=preview, salvage=salvage, max_pixels=max_pixels) as scene:
         scene.save(target, window, bands=bands, scale=scale, cog=cog, overwrite=overwrite, progress=progress)
         return scene.damage

@@ -22,7 +22,7 @@ from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.raster import metadata
 from fdeg_codec.scene import Scene
 
-LOCK = SerializableLock()  # a scene is read by one thread at a time; it has threads of its own
+LOCK = SerializableLock()  # scenes are read one after the other, each with threads of its own
 
 
 class FdegBackend(BackendEntrypoint):

@@ -1,4 +1,4 @@
-"""What can go wrong, as one family: every message names the file, what is wrong, and what to do."""
+"""What can go wrong, as one family: messages say which file or option is wrong, how, and what to do where that is not plain."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from rasterio.transform import Affine
     from rasterio.windows import Window as RasterioWindow
 
+    from fdeg_codec.codec.encode import Progress
+
 AnyWindow: TypeAlias = "tuple[int, int, int, int] | RasterioWindow"
-Progress = Callable[[int, int], None]
 
 
 class Window(NamedTuple):
@@ -228,7 +229,7 @@ class Scene:
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
                 total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
                 for done, piece in enumerate(self._pieces(w, scale, chosen, (value,) * self.count), 1):
-                    samples, mask = (piece.samples, piece.mask) if bands is None else piece.of(chosen, value)
+                    samples, mask = piece.of(chosen, value)
                     sink.write(samples, piece.row - part.row, piece.column - part.column, mask)
                     if progress:
                         progress(done, total)
@@ -242,8 +243,7 @@ class Scene:
             with self._naming():
                 for plane in range(h.planes):
                     decoder.entries.latents(tile, plane)
-                for k in range(h.layers):
-                    decoder.entries.layer(tile, k)
+                decoder.entries.layers(tile)
                 if h.bounded:
                     list(decoder.pieces(tile.rows, tile.columns))
             decoder.entries.forget(tile)

@@ -61,7 +61,7 @@ def test_the_payload_is_within_half_a_percent_of_the_float_cross_entropy(quality
         y = engine.analyse(source.read().astype(np.float32) / 255)
     z, y = engine.scale(y, log2_lambda)
     symbols = nearest(y)
-    entry = encode_plane(engine.predictor(log2_lambda), z, symbols)
+    entry, _ = encode_plane(engine.predictor(log2_lambda), z, symbols)
     assert 8 * len(entry) < 1.005 * cross_entropy(engine, z, symbols, log2_lambda) + 8 * 8
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from fdeg_codec import api
 from fdeg_codec.batches.plan import Job
 from fdeg_codec.batches.record import Stamp, stamp
+from fdeg_codec.codec.encode import Progress
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.smaller import shrink_span
 from fdeg_codec.codec.tiles import Span
@@ -21,8 +21,6 @@ from fdeg_codec.codec.workers import one_thread_each
 from fdeg_codec.container.header import SIZE, unpack
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.weights import DEFAULT_MODEL
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from fdeg_codec.errors import FdegError, UsageError
 if TYPE_CHECKING:
     from fdeg_codec.batches.work import Outcome
 
-OWN = ("glob", "jobs", "resume", "overwrite", "shard", "report", "decode", "format", "scheduler")
-
 
 class ShardType(click.ParamType[tuple[int, int]]):
     """I/N."""
@@ -39,7 +37,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @click.option("--jobs", type=int, help="Scenes at once.  [default: as many as there are cores, up to 8]")
 @click.option("--resume", is_flag=True, help="Do only what is missing or has changed since an earlier batch.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@click.option("--shard", type=ShardType(), default="1/1", help="Only the I-th of N parts of the work, for job arrays.")
+@click.option("--shard", type=ShardType(), help="Only the I-th of N parts of the work, for job arrays.")
 @click.option("--report", help="Write a table of all scenes, as CSV.")
 @click.option("--decode", is_flag=True, help="Decode .fdg files instead.")
 @click.option("--format", type=click.Choice(["tif", "png", "jp2", "webp"]), default="tif", help="Of decoded scenes.")
@@ -61,7 +59,7 @@ def command(ctx: click.Context, /, src: str, dst: str, as_json: bool, **choices:
 
     if _is_given(ctx, "format") and not choices["decode"]:
         raise UsageError("--format goes with --decode only")
-    given = {name: value for name, value in choices.items() if name in OWN or _is_given(ctx, name)}
+    given = {name: value for name, value in choices.items() if _is_given(ctx, name)}
     with options.progress("scenes") as progress:
         outcomes = batch(src, dst, progress=progress, tell=partial(_tell, Path(src)), **given)
     counts = {status: sum(o.status == status for o in outcomes) for status in ("made", "kept", "failed")}

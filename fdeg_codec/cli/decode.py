@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("src")
 @click.argument("dst")
-@click.option("--window", type=options.WindowType(), help="Decode these pixels only, and only the tiles they need.")
+@options.window
 @options.bands
 @options.preview
 @options.scale

@@ -81,32 +81,20 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-class WindowType(click.ParamType[tuple[int, int, int, int]]):
-    """COL,ROW,WIDTH,HEIGHT."""
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers with commas between them, as many as `name` has words; any number of them where that ends in dots."""
 
-    name = "COL,ROW,WIDTH,HEIGHT"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int, int]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         try:
-            column, row, width, height = (int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not four whole numbers with commas between them", param, ctx)
-        return column, row, width, height
-
-
-class NumbersType(click.ParamType[list[int]]):
-    """N,N,..."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        try:
-            return [int(part) for part in value.split(",")]
+            numbers = tuple(int(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is not whole numbers with commas between them", param, ctx)
-
-
-bands: Decorator = click.option("--bands", type=NumbersType(), help="These bands only, in this order, counted from 1.")
+        if not self.name.endswith("...") and len(numbers) != (wanted := self.name.count(",") + 1):
+            self.fail(f"{value!r} is not {wanted} numbers with commas between them", param, ctx)
+        return numbers
 
 
 class ListType(click.ParamType[tuple[str, ...]]):
@@ -118,24 +106,17 @@ class ListType(click.ParamType[tuple[str, ...]]):
         return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
 
 
-class BandsType(click.ParamType[tuple[int, int]]):
-    """RED,NIR."""
-
-    name = "RED,NIR"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        try:
-            red, infrared = (int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not two band numbers with a comma between them", param, ctx)
-        return red, infrared
-
-
+window: Decorator = click.option(
+    "--window", type=Numbers("COL,ROW,WIDTH,HEIGHT"), help="Decode these pixels only, and only the tiles they need."
+)
+bands: Decorator = click.option("--bands", type=Numbers("N,N,..."), help="These bands only, in this order, counted from 1.")
 metrics: Decorator = click.option(
     "--metrics", "names", type=ListType(), help="Of psnr, max_error, sam, ndvi, ms_ssim, vifp, lpips.  [default: all]"
 )
 ndvi: Decorator = click.option(
-    "--ndvi", type=BandsType(), help="Numbers of the red and the near-infrared band, from 1, where their names do not tell."
+    "--ndvi",
+    type=Numbers("RED,NIR"),
+    help="Numbers of the red and the near-infrared band, from 1, where their names do not tell.",
 )
 
 

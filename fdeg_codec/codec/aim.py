@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
-from fdeg_codec.codec.cuts import groups_of
+from fdeg_codec.codec import planes
+from fdeg_codec.codec.cuts import order_of
 from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.encode import Progress, describe, write_at
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.sample import Errors, Sample
-from fdeg_codec.codec.target import Target, search
+from fdeg_codec.codec.target import OutOfReachError, Target, search
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import SIZE, Header, fixed_point
@@ -31,7 +32,8 @@ def aim(
     header, sections = describe(raster, engine, fixed_point(engine.model.lambdas[0]), tile)
     tiles = list(Grid(header.height, header.width, header.tile))
     before = SIZE + len(pack_sections(sections)) + 4 * header.entries + 4
-    sample = Sample(raster, engine, groups_of(raster), effort, before * (2 if len(tiles) > 1 else 1))  # copied at the end
+    overhead = before * (2 if len(tiles) > 1 else 1)  # copied at the end
+    sample = Sample(raster, engine, planes.groups(order_of(raster)), effort, overhead)
     sample.take(tiles)
 
     def encode(rate: int) -> float:
@@ -41,7 +43,7 @@ def aim(
     try:
         estimate = sample.psnr if target.word == "psnr" else sample.size
         rate, met = search(target, header.height * header.width, estimate, encode, engine.model.lambdas)
-    except FdegError as error:
+    except OutOfReachError as error:
         raise FdegError(f"{raster.path}: {error}") from error
     return replace(header, log2_lambda=rate), met
 

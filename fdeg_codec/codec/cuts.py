@@ -12,12 +12,12 @@ from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.effort import encode_picture
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.exact import encode_residual
-from fdeg_codec.codec.tiles import Tile, latents
+from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.networks.fdegcnet import STRIDE
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.mapping import Mapping
 from fdeg_codec.raster.masks import Layer
-from fdeg_codec.raster.source import Source, reflected
+from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.validity import Cut
 
 
@@ -42,9 +42,9 @@ def encode_tile(
     return entries + layers + residuals
 
 
-def groups_of(raster: Source) -> list[list[int]]:
-    """The bands of each plane."""
-    return planes.groups(planes.order(raster.coded, raster.metadata.colours, raster.likeness))
+def order_of(raster: Source) -> list[int]:
+    """The coded bands as planes take them, three by three."""
+    return planes.order(raster.coded, raster.metadata.colours, raster.likeness)
 
 
 def unit_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
@@ -74,5 +74,5 @@ def fill(cut: Cut, band: int, mapping: Mapping) -> NDArray[Any]:
 
 def extended(unit: NDArray[np.float32]) -> NDArray[np.float32]:
     """A tile filled up to whole latents by its mirror image."""
-    down, across = (reflected(0, latents(n) * STRIDE, n) for n in unit.shape[1:])
-    return unit[:, down[:, None], across]
+    down, across = (-n % STRIDE for n in unit.shape[1:])
+    return np.pad(unit, ((0, 0), (0, down), (0, across)), "reflect")

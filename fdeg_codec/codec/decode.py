@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ Integers = NDArray[np.int32]
 Samples = NDArray[Any]
 Layers = dict[Layer, Layer8]
 Found = dict[Layer, Layer8 | Far]  # with what shapes samples alone
+T = TypeVar("T")
 
 
 class View(NamedTuple):
@@ -94,9 +95,10 @@ class Decoder:
     def pieces(
         self, rows: Span, columns: Span, scale: int = 1, bands: list[int] | None = None, nodata: Nodata | None = None
     ) -> Iterator[Piece]:
-        """The tiles that a window touches, in rows, cut to it, and shrunk `scale` times; `bands` are all that matter.
+        """The tiles that a window touches, in rows, cut to it, and shrunk `scale` times.
 
-        They have the file's nodata values, or others. What is shrunk is so from a preview.
+        Bands that are not among `bands` may hold anything. `nodata` replaces the file's values. A smaller picture is that of
+        a preview: it does without residuals.
         """
         groups = enumerate(self._contents.groups)
         some = [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)]
@@ -121,36 +123,27 @@ class Decoder:
                 for neighbour in self._seen(known, view):
                     for plane in view.planes:
                         self.entries.request(neighbour, plane, workers)
-            latents = {plane: [self._left_of(n, plane) for n in self._seen(tile, view)] for plane in view.planes}
-            layers, residuals = self._layers_left(tile), self._residuals_left(tile, view)
-            if tile.number in self._broken:
+            seen = self._seen(tile, view)
+            latents = {k: [self._left(n, partial(self.entries.latents, n, k)) for n in seen] for k in view.planes}
+            layers = self._left(tile, partial(self.entries.layers, tile))
+            residuals = self._left(tile, partial(self._residuals, tile, view))
+            if layers is None or residuals is None or tile.number in self._broken:
                 yield partial(self._blank, tile, view)
                 continue
-            if any(n.number in self._broken for n in self._seen(tile, view)):
+            if any(n.number in self._broken for n in seen):
                 self._note_beside(tile)
             yield partial(self._tile, tile, latents, layers, residuals, view)
 
-    def _left_of(self, tile: Tile, plane: int) -> Integers | None:
-        """y of a tile, or None where that is lost and loss is only noted."""
+    def _left(self, tile: Tile, read: Callable[[], T]) -> T | None:
+        """What is read of a tile, or None where that is lost and loss is only noted."""
         try:
-            return self.entries.latents(tile, plane)
+            return read()
         except BadFileError as error:
             self._note(tile, error)
             return None
 
-    def _residuals_left(self, tile: Tile, view: View) -> dict[int, bytes]:
-        try:
-            return {plane: self.entries.residual(tile, plane) for plane in view.planes} if view.bounded else {}
-        except BadFileError as error:
-            self._note(tile, error)
-            return {}
-
-    def _layers_left(self, tile: Tile) -> list[Layer8 | Far]:
-        try:
-            return [self.entries.layer(tile, k) for k in range(self._header.layers)]
-        except BadFileError as error:
-            self._note(tile, error)
-            return []
+    def _residuals(self, tile: Tile, view: View) -> dict[int, bytes]:
+        return {k: self.entries.residual(tile, k) for k in view.planes} if view.bounded else {}
 
     def _note(self, tile: Tile, error: BadFileError) -> None:
         if self._damage is None:

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from fdeg_codec.codec.engine import Engine, Integers, Picture
-from fdeg_codec.codec.tile import coded_plane, walk
+from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.header import LEVEL_STEPS
-from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.rounding import nearest, thrifty
 from fdeg_codec.networks.entropy_model import cells
 from fdeg_codec.networks.rate import bits, mixture_mass
@@ -32,10 +31,10 @@ def encode_picture(engine: Engine, picture: Picture, log2_lambda: int, effort: i
     """The entry of a plane and its latents, from the network's input (3, row, column)."""
     z, y = engine.scale(engine.analyse(picture), log2_lambda)
     predictor = engine.predictor(log2_lambda)
+    entry, start = encode_plane(predictor, z, y, nearest if effort == 0 else thrifty)
     if PASSES[effort] == 0:
-        return coded_plane(predictor, z, y, nearest if effort == 0 else thrifty)
-    _, start = walk(Encoder(), predictor, (y.shape[0], y.shape[1]), z, y, thrifty)
-    return coded_plane(predictor, z, Descent(engine, picture, z, log2_lambda).best(start, PASSES[effort]))
+        return entry, start
+    return encode_plane(predictor, z, Descent(engine, picture, z, log2_lambda).best(start, PASSES[effort]))
 
 
 class Descent:

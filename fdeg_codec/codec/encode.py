@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fdeg_codec.codec import planes
-from fdeg_codec.codec.cuts import encode_tile, groups_of, window_of
+from fdeg_codec.codec.cuts import encode_tile, order_of, window_of
 from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.goal import DEFAULT_TILE, goal_of, lambda_within
@@ -86,6 +85,7 @@ def encode(
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
     _spare_rasters(source, target, overwrite)
     begin, tile, effort = time.monotonic(), int(tile), int(effort)
+    max_error = None if max_error is None else float(max_error)
     engine = load_engine(model, device, precision)
     with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
         if max_error is not None and quality is None and lambda_ is None:
@@ -137,12 +137,12 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
     low, high = engine.model.lambdas
     if not fixed_point(low) <= log2_lambda <= fixed_point(high):
         raise UsageError(f"--model {engine.model.name}: made for lambda {low:g} to {high:g}")
-    ordered = planes.order(raster.coded, raster.metadata.colours, raster.likeness)
+    order = order_of(raster)
     try:
         sections = metadata.to_sections(raster.metadata)
     except UnsupportedError as error:
         raise UnsupportedError(f"{raster.path}: {error}") from error
-    optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(ordered)}
+    optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(order)}
     if any(value is not None for value in raster.rules.nodata):
         optional[Kind.NODATA] = nodata.pack(raster.rules.nodata)
     if raster.layers:
@@ -158,7 +158,7 @@ def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tup
         width=raster.width,
         tile=tile,
         log2_lambda=log2_lambda,
-        planes=math.ceil(len(ordered) / 3),
+        planes=len(planes.groups(order)),
         layers=len(raster.layers),
         bounded=raster.max_error is not None,
     )
@@ -180,7 +180,7 @@ def write(
     writer = Writer(stream, header, sections)
     grid = Grid(header.height, header.width, header.tile)
     total = grid.down * grid.across
-    groups = groups_of(raster)
+    groups = planes.groups(order_of(raster))
     encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
     jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in grid)
     with Workers(engine.device, total, header.samples * np.dtype(header.dtype).itemsize) as workers:

@@ -66,8 +66,11 @@ class Entries:
             self._known.clear()
             raise
 
-    def layer(self, tile: Tile, k: int) -> Layer8 | Far:
-        """Layer `k` over a tile's core."""
+    def layers(self, tile: Tile) -> list[Layer8 | Far]:
+        """All layers over a tile's core."""
+        return [self._layer(tile, k) for k in range(self._header.layers)]
+
+    def _layer(self, tile: Tile, k: int) -> Layer8 | Far:
         with naming(tile, f"layer {k}"):
             entry, shape = self._reader.entry(tile.number, self._header.planes + k), (tile.rows.size, tile.columns.size)
             if self._contents.layers[k].kind == "far":

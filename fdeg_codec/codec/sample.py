@@ -14,10 +14,9 @@ from torch import Tensor
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import pack_layer, unit_of, window_of
 from fdeg_codec.codec.engine import Engine, Integers
-from fdeg_codec.codec.tile import walk
+from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
-from fdeg_codec.entropy.coder import Encoder
 from fdeg_codec.entropy.rounding import nearest, thrifty
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
@@ -110,10 +109,8 @@ class Sample:
 
     def _coded(self, y: Tensor, rate: int) -> tuple[int, Integers]:
         """The bytes of a plane, and its latents."""
-        coder = Encoder()
-        z, scaled = self._engine.scale(y, rate)
-        _, rounded = walk(coder, self._engine.predictor(rate), (scaled.shape[0], scaled.shape[1]), z, scaled, self._rounding)
-        return 2 * CRC + len(coder.finish()), rounded
+        entry, rounded = encode_plane(self._engine.predictor(rate), *self._engine.scale(y, rate), self._rounding)
+        return CRC + len(entry), rounded
 
     def _decoded(self, tested: Tested, rate: int) -> Samples:
         """The coded bands of a tile, nothing masked."""

@@ -36,8 +36,6 @@ def shrink_span(span: Span, scale: int) -> Span:
 
 def means(picture: NDArray[Any], scale: int) -> NDArray[np.float32]:
     """The means of the squares of a picture (..., row, column)."""
-    if scale == 1:
-        return picture
     sums, counts = picture.astype(np.float32), np.float32(1)
     for axis in (-2, -1):
         size = picture.shape[axis]
@@ -50,8 +48,6 @@ def means(picture: NDArray[Any], scale: int) -> NDArray[np.float32]:
 
 def shrink_layer(kind: str, values: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """A layer's means; what only knows valid and invalid is valid where at least half the square is."""
-    if scale == 1:
-        return values
     if kind.startswith("alpha"):
         return np.floor(255 * means(values / np.float32(255), scale) + 0.5).astype(np.uint8)
     return (means(values > 0, scale) >= 0.5).astype(np.uint8) * np.uint8(255)

@@ -22,6 +22,10 @@ Measure = Callable[[int], float]  # of log2(lambda) as the header has it: the lo
 Word = Literal["bpp", "size", "psnr"]
 
 
+class OutOfReachError(FdegError):
+    """No lambda gives what is wanted."""
+
+
 class Target(NamedTuple):
     """At most so many bits per pixel or bytes, or at least so many decibels."""
 
@@ -103,8 +107,8 @@ def middle(tried: dict[int, float], low: float, high: float, ends: tuple[int, in
 def search(target: Target, pixels: int, estimate: Measure, encode: Measure, lambdas: tuple[float, float]) -> tuple[int, bool]:
     """The lambda, as the header has it, at which `encode` gave what is wanted, and whether it makes use of all that is allowed.
 
-    `lambdas` are the ends of what a model was made for. What is too large, or not good enough, at all of them is an error.
-    `encode` writes over what it wrote before.
+    `lambdas` are the ends of what a model was made for: what is too large, or not good enough, at all of them is an
+    OutOfReachError. `encode` writes over what it wrote before.
     """
     low, high = target.interval(pixels)
     ends = fixed_point(lambdas[0]), fixed_point(lambdas[1])
@@ -124,7 +128,7 @@ def search(target: Target, pixels: int, estimate: Measure, encode: Measure, lamb
     if not kept:
         least, most = (target.show(guess(end) + error, pixels) for end in ends)
         span = "lambda {:g} to {:g}".format(*lambdas)
-        raise FdegError(f"--{target.word} {target.value:g}: {span} reach {least} to {most} here")
+        raise OutOfReachError(f"--{target.word} {target.value:g}: {span} reach {least} to {most} here")
     rate = min(kept) if target.word == "psnr" else max(kept)
     if rate != list(tried)[-1]:
         encode(rate)

@@ -50,13 +50,8 @@ def walk(
     return z, out
 
 
-def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = nearest) -> bytes:
-    """The entry of a plane: the CRC of its latents, then the range coder's words."""
-    return coded_plane(predictor, z, y, rounding)[0]
-
-
-def coded_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = nearest) -> tuple[bytes, Integers]:
-    """The entry of a plane, and the latents a decoder will read from it."""
+def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = nearest) -> tuple[bytes, Integers]:
+    """The entry of a plane, the CRC of its latents and the range coder's words; and the y a decoder will read from it."""
     coder = Encoder()
     _, y_hat = walk(coder, predictor, (y.shape[0], y.shape[1]), z, y, rounding)
     return struct.pack("<I", latents_crc(z, y_hat)) + coder.finish(), y_hat

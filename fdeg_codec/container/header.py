@@ -76,17 +76,9 @@ class Header:
 
     def pack(self) -> bytes:
         body = LAYOUT.pack(
-            *(
-                SIGNATURE,
-                VERSION,
-                BOUNDED if self.bounded else 0,
-                self.fingerprint,
-                CODES[self.dtype],
-                self.bands,
-                self.height,
-                self.width,
-            ),
-            *(self.tile, self.log2_lambda, self.planes, self.layers, self.sections_length),
+            *(SIGNATURE, VERSION, BOUNDED if self.bounded else 0, self.fingerprint, CODES[self.dtype]),
+            *(self.bands, self.height, self.width, self.tile, self.log2_lambda),
+            *(self.planes, self.layers, self.sections_length),
         )
         return body + struct.pack("<I", zlib.crc32(body))
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fdeg_codec.codec.encode import Progress
 from fdeg_codec.errors import RasterError, UsageError
 from fdeg_codec.evaluation import metrics
 from fdeg_codec.evaluation.metrics import Tally
 from fdeg_codec.evaluation.views import View, boxes, view
-
-Progress = Callable[[int, int], None]
 
 
 def compare(

@@ -37,7 +37,7 @@ tr.ours td { font-weight: 600; background: #fff6ef; } td.text { text-align: left
 """
 
 
-def render(table: dict[str, Any], plots: list[Path], sheet: Path | None, sheet_words: str) -> str:
+def render(table: dict[str, Any], plots: list[Path], sheet: Path, sheet_words: str) -> str:
     """The whole page."""
     about = table["about"]
     what = f"{table['pictures']} pictures with {_text(about['kind'])}; rates of whole files, means over the pictures."
@@ -49,15 +49,13 @@ def render(table: dict[str, Any], plots: list[Path], sheet: Path | None, sheet_w
         _matrix(table),
         "<h2>Curves</h2>",
         f"<div class=plots>{''.join(f'<figure>{_svg(path)}</figure>' for path in plots)}</div>",
+        "<h2>To look at</h2>",
+        f"<p>{_text(sheet_words)}.</p>",
+        f'<img alt="comparison" src="data:image/png;base64,{base64.b64encode(sheet.read_bytes()).decode()}">',
+        *("<h2>Speed</h2>", _speed(table)),
+        *("<h2>Means</h2>", *_means(table)),
+        *("<h2>How it was made</h2>", _settings(table)),
     ]
-    if sheet:
-        data = base64.b64encode(sheet.read_bytes()).decode()
-        parts += [
-            "<h2>To look at</h2>",
-            f"<p>{_text(sheet_words)}.</p>",
-            f'<img alt="comparison" src="data:image/png;base64,{data}">',
-        ]
-    parts += ["<h2>Speed</h2>", _speed(table), "<h2>Means</h2>", *_means(table), "<h2>How it was made</h2>", _settings(table)]
     head = f"<meta charset=utf-8><title>fdeg beside other codecs</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang=en>{head}<body>{''.join(parts)}</body></html>\n"
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fdeg_codec.errors import FdegError, RasterError, UsageError
 from fdeg_codec.evaluation.compare import find_ndvi, sample_range
-from fdeg_codec.evaluation.views import Box, view
+from fdeg_codec.evaluation.views import view
+from fdeg_codec.scene import Window
 
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jp2", ".jpg", ".jpeg"}
 MAX_PIXELS = 64 << 20  # what several codecs and metrics can hold at once
@@ -42,24 +43,24 @@ class Picture:
 
     @property
     def samples(self) -> NDArray[Any]:
-        return _content(self.path)[0]
+        return _content(self.path).samples
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        return _content(self.path)[1]
+        return _content(self.path).valid
 
     @property
     def low(self) -> float:
-        return _content(self.path)[2]
+        return _content(self.path).low
 
     @property
     def peak(self) -> float:
-        return _content(self.path)[3]
+        return _content(self.path).peak
 
     @property
     def bands(self) -> list[int]:
         """The numbers that they have in the file, from 1."""
-        return _content(self.path)[5]
+        return _content(self.path).bands
 
     @property
     def pixels(self) -> int:
@@ -75,15 +76,26 @@ class Picture:
         return 10 * math.log10(self.peak**2 / mse) if mse else math.inf
 
     def ndvi(self, asked: tuple[int, int] | None) -> tuple[int, int] | None:
-        return find_ndvi(_content(self.path)[4], asked)
+        return find_ndvi(_content(self.path).names, asked)
+
+
+class Content(NamedTuple):
+    """A picture in memory."""
+
+    samples: NDArray[Any]
+    valid: NDArray[np.bool_]
+    low: float
+    peak: float
+    names: list[str]  # of bands
+    bands: list[int]
 
 
 @lru_cache(maxsize=1)
-def _content(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_], float, float, list[str], list[int]]:
-    """Samples, validity, lowest sample, range, names and numbers of bands: of the latest picture only, as one may be large."""
+def _content(path: Path) -> Content:
+    """That of the latest picture only, as one may be large."""
     with view(path) as data:
         _, height, width = data.shape
-        return *data.read(Box(0, 0, width, height)), *sample_range(data), data.names, data.bands
+        return Content(*data.read(Window(0, 0, width, height)), *sample_range(data), data.names, data.bands)
 
 
 def find(sources: list[Path], limit: int | None = None) -> list[Picture]:

@@ -30,7 +30,7 @@ def write(out: Path, anchor: str | None, sources: tuple[Path, ...]) -> Path:
         drawn = plots.draw(table, out / "plots")
         words = _sheet(out / SHEET, sources, pictures, found, about)
         target = out / "report.html"
-        target.write_text(page.render(table, drawn, out / SHEET if words else None, words))
+        target.write_text(page.render(table, drawn, out / SHEET, words))
     except OSError as error:
         raise FdegError(f"{out}: cannot be written ({error.strerror or error})") from error
     return target

@@ -31,46 +31,46 @@ def is_rgb(kind: Kind) -> bool:
 def rivals(kind: Kind, names: tuple[str, ...] | None = None) -> tuple[list[Codec], Missing]:
     """All codecs for pictures of this kind, or those named; and those that are not to be had."""
     makers = [jpeg, jpeg2000, webp, avif, jpegxl, video.hevc, video.vvc, wide.jpeg2000, wide.jpegxl, wide.lerc]
-    known, missing = [], dict[str, str]()
+    fitting, unfit, absent = dict[str, Codec](), Missing(), Missing()
     for codec in (*(maker() for maker in makers), *baselines.baselines()):
-        if isinstance(codec, Codec):
-            known.append(codec)
+        if not isinstance(codec, Codec):
+            absent |= codec
+        elif codec.takes(kind):
+            fitting[codec.name] = codec
         else:
-            missing |= codec
-    everything = dict.fromkeys([c.name for c in known] + [*missing])
+            unfit[codec.name] = f"takes no pictures with {kind}"
+    missing = unfit | absent  # one name may stand for several: what it needs is the better reason
+    known = [*dict.fromkeys([*fitting, *missing])]
     for name in names or ():
-        if name not in everything:
-            raise UsageError(f"--codecs {name}: codecs are {', '.join(everything)}")
-    fitting = {c.name: c for c in known if c.takes(kind) and (names is None or c.name in names)}
-    missing |= {c.name: f"takes no pictures with {kind}" for c in known if c.name not in fitting and not names}
-    for name in names or ():
-        if name not in fitting:
-            missing.setdefault(name, f"takes no pictures with {kind}")
-    return list(fitting.values()), {n: r for n, r in missing.items() if n not in fitting and (names is None or n in names)}
+        if name not in known:
+            raise UsageError(f"--codecs {name}: codecs are {', '.join(known)}")
+    wanted = known if names is None else names
+    chosen = [codec for name, codec in fitting.items() if name in wanted]
+    return chosen, {n: reason for n, reason in missing.items() if n in wanted and n not in fitting}
 
 
 def pillow(
-    name: str, label: str, kind: str, suffix: str, library: str, size: Callable[[Path], int], **settings: Any
-) -> Callable[[str, tuple[float, ...], tuple[float, float]], Codec]:
-    """A codec of Pillow's; the parameter that makes the quality comes with the qualities."""
+    name: str,
+    label: str,
+    suffix: str,
+    library: str,
+    size: Callable[[Path], int],
+    qualities: tuple[float, ...],
+    bounds: tuple[float, float],
+    settings: dict[str, Any],
+    parameter: str = "quality",
+) -> Codec:
+    """A codec of Pillow's; `parameter` makes the quality."""
+    whole = parameter == "quality"
 
-    def encode_with(parameter: str) -> Callable[[Picture, Path, float], None]:
-        def encode(picture: Picture, target: Path, quality: float) -> None:
-            value = [quality] if parameter == "quality_layers" else round(quality)
-            Image.fromarray(interleaved(picture.samples)).save(target, kind, **settings, **{parameter: value})
+    def encode(picture: Picture, target: Path, quality: float) -> None:
+        value = round(quality) if whole else [quality]
+        kind = label.replace(" ", "").upper()
+        Image.fromarray(interleaved(picture.samples)).save(target, kind, **settings, **{parameter: value})
 
-        return encode
-
-    def finish(parameter: str, qualities: tuple[float, ...], bounds: tuple[float, float]) -> Codec:
-        words = ", ".join(f"{k}={v}" for k, v in settings.items())
-        version = features.version(library)
-        about = (
-            f"{library} {version} in Pillow {PIL.__version__}: {words}, {parameter} {', '.join(f'{q:g}' for q in qualities)}"
-        )
-        whole = parameter == "quality"
-        return Codec(name, label, about, suffix, qualities, bounds, encode_with(parameter), decode, size, is_rgb, whole)
-
-    return finish
+    words = ", ".join(f"{k}={v}" for k, v in settings.items())
+    about = f"{library} {features.version(library)} in Pillow {PIL.__version__}: {words}, {parameter} {listed(qualities)}"
+    return Codec(name, label, about, suffix, qualities, bounds, encode, decode, size, is_rgb, whole)
 
 
 def interleaved(samples: NDArray[Any]) -> NDArray[Any]:
@@ -84,27 +84,28 @@ def decode(path: Path) -> NDArray[Any]:
 
 def jpeg() -> Codec:
     """4:4:4 as all others; Huffman tables made for the picture, progressive, which is smaller."""
-    make = pillow(
-        "jpeg", "JPEG", "JPEG", ".jpg", "libjpeg_turbo", payload.of_jpeg, subsampling=0, optimize=True, progressive=True
-    )
-    return make("quality", (10, 20, 35, 50, 70, 85, 93), (1, 100))
+    qualities = (10, 20, 35, 50, 70, 85, 93)
+    settings = {"subsampling": 0, "optimize": True, "progressive": True}
+    return pillow("jpeg", "JPEG", ".jpg", "libjpeg_turbo", payload.of_jpeg, qualities, (1, 100), settings)
 
 
 def jpeg2000() -> Codec:
     """The irreversible wavelet and colour transform, no container, one layer of the wanted compression ratio."""
-    make = pillow("jpeg2000", "JPEG 2000", "JPEG2000", ".j2k", "jpg_2000", payload.of_jpeg2000, irreversible=True, no_jp2=True)
-    return make("quality_layers", (80, 60, 40, 30, 20, 15, 10, 7), (400, 2))
-
-
-def webp() -> Codec:
-    return pillow("webp", "WebP", "WEBP", ".webp", "webp", payload.of_webp, method=6)(
-        "quality", (5, 15, 25, 50, 75, 90, 96), (1, 100)
+    ratios = (80, 60, 40, 30, 20, 15, 10, 7)
+    settings = {"irreversible": True, "no_jp2": True}
+    return pillow(
+        "jpeg2000", "JPEG 2000", ".j2k", "jpg_2000", payload.of_jpeg2000, ratios, (400, 2), settings, "quality_layers"
     )
 
 
+def webp() -> Codec:
+    return pillow("webp", "WebP", ".webp", "webp", payload.of_webp, (5, 15, 25, 50, 75, 90, 96), (1, 100), {"method": 6})
+
+
 def avif() -> Codec:
-    make = pillow("avif", "AVIF", "AVIF", ".avif", "avif", payload.of_isobmff, speed=4, subsampling="4:4:4", max_threads=1)
-    return make("quality", (20, 30, 45, 55, 65, 75, 85), (1, 100))
+    qualities = (20, 30, 45, 55, 65, 75, 85)
+    settings = {"speed": 4, "subsampling": "4:4:4", "max_threads": 1}
+    return pillow("avif", "AVIF", ".avif", "avif", payload.of_isobmff, qualities, (1, 100), settings)
 
 
 def jpegxl() -> Codec | Missing:

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from fdeg_codec import __version__
+from fdeg_codec.codec.encode import Progress
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.evaluation import metrics, ours, rivals, table
 from fdeg_codec.evaluation.classifier import save, train
@@ -23,8 +24,6 @@ from fdeg_codec.evaluation.codec import Codec
 from fdeg_codec.evaluation.measure import Outcome, Task, measure
 from fdeg_codec.evaluation.pictures import Kind, Picture, find, kind_of
 from fdeg_codec.evaluation.table import Point
-
-Progress = Callable[[int, int], None]
 
 POINTS, ABOUT, CLASSIFIER = "points.csv", "run.json", "classifier.npz"
 QUICK_PICTURES = 10

@@ -47,9 +47,8 @@ def append(path: Path, points: Iterable[Point]) -> None:
             writer.writerow(COLUMNS)
         for point in points:
             values = [point.values.get(name, math.nan) for name in (*COSTS, *FIGURES)]
-            writer.writerow(
-                [point.picture, point.codec, f"{point.quality:g}", *("" if math.isnan(v) else repr(v) for v in values)]
-            )
+            numbers = [repr(point.quality), *("" if math.isnan(v) else repr(v) for v in values)]
+            writer.writerow([point.picture, point.codec, *numbers])
         stream.flush()
 
 

@@ -6,40 +6,31 @@ takes for its peak, any other error would look like none.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio import windows
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.windows import Window
+from rasterio.errors import RasterioError
 
 from fdeg_codec.container.header import SIGNATURE
 from fdeg_codec.errors import RasterError
+from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.source import is_missing
 from fdeg_codec.raster.validity import sane
-from fdeg_codec.scene import Scene
+from fdeg_codec.scene import Scene, Window
 
 BLOCK = 1024  # what is read at a time
 CACHE_BYTES = 128 << 20
 
 Samples = NDArray[Any]
 Valid = NDArray[np.bool_]
-
-
-class Box(NamedTuple):
-    """A rectangle of pixels."""
-
-    column: int
-    row: int
-    width: int
-    height: int
 
 
 class View(Protocol):
@@ -54,7 +45,7 @@ class View(Protocol):
     names: list[str]
     shape: tuple[int, int, int]
 
-    def read(self, box: Box) -> tuple[Samples, Valid]:
+    def read(self, box: Window) -> tuple[Samples, Valid]:
         """Samples and their validity (band, row, column)."""
 
 
@@ -69,8 +60,8 @@ class _Raster:
         self.shape = (len(self.bands), data.height, data.width)
         self._nodata = [data.nodatavals[b - 1] for b in self.bands]
 
-    def read(self, box: Box) -> tuple[Samples, Valid]:
-        window = Window(*box)
+    def read(self, box: Window) -> tuple[Samples, Valid]:
+        window = windows.Window(*box)
         with _naming(self.path):
             samples = self._data.read(self.bands, window=window)
             valid = self._data.read_masks(self.bands, window=window) > 0
@@ -90,7 +81,7 @@ class _Fdg:
         self.names = [_name(described[b - 1], colours[b - 1]) for b in self.bands]
         self.shape = (len(self.bands), *scene.shape[1:])
 
-    def read(self, box: Box) -> tuple[Samples, Valid]:
+    def read(self, box: Window) -> tuple[Samples, Valid]:
         found = self._scene.read(self.bands, window=(*box,), masked=True)
         samples = np.ma.getdata(found)
         return samples, ~np.ma.getmaskarray(found) & sane(samples)
@@ -114,8 +105,7 @@ def view(path: Path | str) -> Iterator[View]:
         with Scene(path) as scene:
             yield _Fdg(path, scene)
         return
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with may_lie_nowhere(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
         with _naming(path):
             data = rasterio.open(path)
         with data:
@@ -131,10 +121,10 @@ def _naming(path: Path | str) -> Iterator[None]:
         raise RasterError(f"{path}: cannot be read ({str(error.__cause__ or error).splitlines()[0]})") from error
 
 
-def boxes(height: int, width: int) -> list[Box]:
+def boxes(height: int, width: int) -> list[Window]:
     """The picture in blocks of nearly equal size, none a sliver."""
     rows, columns = (_spans(n) for n in (height, width))
-    return [Box(left, top, right - left, bottom - top) for top, bottom in rows for left, right in columns]
+    return [Window(left, top, right - left, bottom - top) for top, bottom in rows for left, right in columns]
 
 
 def _spans(size: int) -> list[tuple[int, int]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 
 from fdeg_codec.evaluation import payload
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import Kind, Picture
+from fdeg_codec.raster.nowhere import may_lie_nowhere
 
 JXL_EFFORT = 7
 TILE = 512
@@ -90,14 +89,10 @@ def _about(words: str, qualities: tuple[float, ...]) -> str:
 def write(samples: NDArray[Any], target: Path, driver: str, **options: str) -> None:
     bands, height, width = samples.shape
     shape: dict[str, Any] = {"count": bands, "height": height, "width": width, "dtype": samples.dtype}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(target, "w", driver=driver, **shape, **options) as data:
-            data.write(samples)
+    with may_lie_nowhere(), rasterio.open(target, "w", driver=driver, **shape, **options) as data:
+        data.write(samples)
 
 
 def read(path: Path) -> NDArray[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as data:
-            return np.asarray(data.read())
+    with may_lie_nowhere(), rasterio.open(path) as data:
+        return np.asarray(data.read())

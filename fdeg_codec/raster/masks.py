@@ -1,4 +1,4 @@
-"""Which pixels count: found in a raster, filled before analysis, stored exactly, and put back."""
+"""Which pixels count: what does not is filled before analysis, stored exactly, and put back."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,13 +14,14 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from fdeg_codec.errors import UsageError
 from fdeg_codec.raster import metadata
 from fdeg_codec.raster.metadata import Metadata
+from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.recorder import Recorder
 from fdeg_codec.raster.source import CACHE_BYTES
 
@@ -69,8 +69,7 @@ class Sink:
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True)
         self._env.__enter__()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with may_lie_nowhere():
                 self._data = rasterio.open(
                     self._tiff,
                     "w",
@@ -126,8 +125,7 @@ class Sink:
 
     def _convert(self) -> None:
         """The GeoTIFF into the format that was asked for; then it is read again, as a driver may hide a full disk."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with may_lie_nowhere():
             rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver])
             with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
                 for row in range(0, wanted.height, BLOCK):
@@ -144,8 +142,7 @@ def _fits(driver: str, shape: tuple[int, int, int], dtype: str, colours: list[st
         raise RasterioIOError(f"{driver} holds {WEBP_SIDE} pixels each way at most; .tif, .png and .jp2 hold more")
     if driver in ("GTiff", "COG"):
         return
-    with MemoryFile() as tiff, MemoryFile() as small, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with MemoryFile() as tiff, MemoryFile() as small, may_lie_nowhere():
         tiff.open(driver="GTiff", count=shape[0], height=TRIAL, width=TRIAL, dtype=dtype).close()
         try:
             rasterio.shutil.copy(tiff.name, small.name, driver=driver, **OPTIONS[driver])

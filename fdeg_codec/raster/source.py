@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,13 +16,14 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from fdeg_codec.container.header import CODES, PLANE_BANDS
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import mapping, metadata
 from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
+from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.survey import Survey
 from fdeg_codec.raster.validity import Cut, Rules
 
@@ -67,8 +67,7 @@ class Source:
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
         self._env.__enter__()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with may_lie_nowhere():
                 self._data = rasterio.open(path)
             self._examine(bands)
         except RasterioError as error:
@@ -132,8 +131,7 @@ class Source:
             )
         (kind,) = kinds
         if kind not in CODES:
-            can = f"gdal_translate -ot {ADVICE[kind]}" if kind in ADVICE else "split it into real bands of"
-            can = f"convert it ({can})" if kind in ADVICE else f"{can} Float32"
+            can = f"convert it (gdal_translate -ot {ADVICE[kind]})" if kind in ADVICE else "split it into real bands of Float32"
             raise UnsupportedError(f"{self.path}: samples are {kind}; {', '.join(CODES)} can be encoded: {can}")
         return kind
 
@@ -211,13 +209,6 @@ class Source:
         """The samples of all bands in a window, and which of them count."""
         cut = self.cut(window)
         return cut.samples, np.stack([cut.valid(band) for band in range(self.bands)])
-
-
-def reflected(start: int, stop: int, size: int) -> NDArray[np.intp]:
-    """The positions start..stop-1 of a line of `size` pixels that continues as its mirror image."""
-    period = max(2 * (size - 1), 1)
-    folded = np.abs(np.arange(start, stop)) % period
-    return np.minimum(folded, period - folded) if size > 1 else np.zeros(stop - start, np.intp)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.container.file import Writer
@@ -263,6 +266,19 @@ class TestWeights:
             (own / "tiny.safetensors").write_bytes(data)
             self.both(fdeg, raster, file, "tiny.safetensors", "SHA-256")
             data[at] ^= 1
+
+    @pytest.mark.parametrize("fields", [None, {"clip_output": True}])
+    def test_of_another_kind(self, fdeg: Run, raster: Path, file: Path, own: Path, fields: dict[str, bool] | None) -> None:
+        """Without an architecture, and with one that says more than is known: decoding would give other pixels."""
+        path, manifest = own / "tiny.safetensors", json.loads((own / "tiny.json").read_text())
+        with safe_open(path, "pt") as weights:
+            architecture = json.loads(weights.metadata()["architecture"])
+        metadata = None if fields is None else {"architecture": json.dumps(architecture | fields)}
+        save_file(load_file(path), path, metadata)
+        manifest["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        (own / "tiny.json").write_text(json.dumps(manifest))
+        outcome = fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny")
+        assert outcome.is_one_line(1, "tiny.safetensors", "do not fit"), outcome
 
     @pytest.mark.parametrize(
         "text", ["", "{", "[]", "3", "{}", '{"name": "tiny"}', '{"name": "tiny", "sha256": "xyz"}', "\xff"]

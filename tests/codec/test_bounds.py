@@ -36,6 +36,12 @@ def bounded(source: Path, max_error: float, **options: Any) -> Samples:
         return after.read()
 
 
+@pytest.mark.parametrize("number", [np.int64(4), np.float32(4)])
+def test_a_bound_may_be_a_number_of_numpy(folder: Path, number: Any) -> None:
+    source = write(folder / "a.tif", samples(3))
+    assert np.abs(bounded(source, number).astype(int) - samples(3)).max() <= 4
+
+
 @pytest.mark.parametrize(
     ("dtype", "max_error"), [("uint8", 2.5), ("uint16", 0), ("int16", 16), ("float32", 1), ("float32", 1e5)]
 )

@@ -16,7 +16,7 @@ import fdeg_codec
 from fdeg_codec.codec import aim, sample
 from fdeg_codec.codec.target import Target, search
 from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA, fixed_point
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
 from fdeg_codec.evaluation.compare import compare
 from tests.cli.conftest import Run, fdeg  # noqa: F401
 from tests.raster.rasters import coloured, samples, write
@@ -169,6 +169,19 @@ def test_what_no_lambda_reaches_is_an_error_that_says_what_they_do_reach(
     ):
         fdeg_codec.encode(folder / "small.tif", tmp_path / "a.fdg", model="tiny", **choice)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_only_the_whole_encoding_meets_is_named_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half transparency in a tile that the sample leaves out."""
+    monkeypatch.setattr(sample, "PLANES", 2)
+    data = samples(2, "uint16", height=64, width=256)
+    data[1], data[1, 9, 100] = 65535, 1000
+    path = write(tmp_path / "half.tif", data, coloured("gray", "alpha"))
+    with pytest.raises(UnsupportedError) as caught:
+        fdeg_codec.encode(path, tmp_path / "a.fdg", model="tiny", tile=64, size=3000)
+    assert str(caught.value).count("half.tif") == 1
 
 
 @pytest.mark.parametrize(("choice", "end"), [({"size": 10**7}, HIGHEST), ({"psnr": 3}, LOWEST)])

@@ -206,7 +206,7 @@ def wild_plane(engine: Engine, parts: Parts, reach: int) -> bytes:
     h, w = -(-parts.header.height // 16), -(-parts.header.width // 16)
     z = rng.integers(-40, 41, (-(-h // 4), -(-w // 4), engine.net.architecture.hyper)).astype(np.int32)
     y = rng.integers(-reach, reach + 1, (h, w, engine.latent)).astype(np.int32)
-    return encode_plane(engine.predictor(parts.header.log2_lambda), z, y)
+    return encode_plane(engine.predictor(parts.header.log2_lambda), z, y)[0]
 
 
 def uncommon() -> Iterator[tuple[str, bytes]]:

@@ -120,6 +120,14 @@ def test_who_takes_what() -> None:
     assert rivals(WIDE, ("webp",))[1] == {"webp": "takes no pictures with 4 bands of uint16"}
 
 
+def test_a_package_that_is_missing_is_named_before_another_codec_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JPEG XL of 8 bits is there, of 16 bits it is not."""
+    pytest.importorskip("imagecodecs")
+    monkeypatch.setattr("fdeg_codec.evaluation.wide.jpegxl", lambda: {"jxl": "needs tifffile"})
+    assert rivals(WIDE)[1]["jxl"] == rivals(WIDE, ("jxl",))[1]["jxl"] == "needs tifffile"
+    assert "jxl" in {codec.name for codec in rivals(RGB)[0]}
+
+
 @pytest.mark.parametrize(("name", "least"), [("jpeg", 100), ("jpeg2000", 90), ("webp", 20), ("avif", 200), ("hevc", 50)])
 def test_headers_cost_what_they_cost_on_a_larger_picture(name: str, least: int, picture: Picture, tmp_path: Path) -> None:
     """The bytes that are no samples hardly depend on quality: had samples been counted among them they would."""

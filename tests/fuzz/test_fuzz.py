@@ -76,7 +76,7 @@ def plane(kind: int, size: int, seed: int) -> bytes:
             y[rows, columns, part] = centres + np.rint(np.clip(2 * rng.standard_cauchy(centres.shape), -1e6, 1e6)).astype(
                 np.int32
             )
-    return bytes([kind, size, seed]) + encode_plane(predictor, z, y)  # type: ignore[arg-type]
+    return bytes([kind, size, seed]) + encode_plane(predictor, z, y)[0]  # type: ignore[arg-type]
 
 
 def scrambler(rng: random.Random) -> Callable[[bytes], bytes]:

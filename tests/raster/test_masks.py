@@ -64,6 +64,20 @@ def test_a_sample_kept_exactly_is_no_nodata_of_another_band() -> None:
     assert picture.tolist() == [[[-9998, -9999, -9998]]]
 
 
+def test_layers_are_applied_in_the_order_of_the_format() -> None:
+    """Samples kept exactly, then nodata 7, which moves a valid 7 and hides what is kept, then what is no number."""
+    samples = np.array([[[5, 7, 5, 7, 5, 5]]], np.float32)
+    kept = masks.Far(np.array([[False, False, True, True, True, True]]), np.array([900, 900, 7, 900], np.float32))
+    found = {
+        masks.Layer("nan", 0): np.array([[255, 255, 255, 255, 255, 0]], np.uint8),
+        masks.Layer("nodata", 0): np.array([[0, 255, 0, 255, 255, 255]], np.uint8),
+        masks.Layer("far", 0): kept,
+    }
+    masks.restore(samples, found, {0: 7.0})
+    moved = np.nextafter(np.float32(7), np.float32(8))
+    np.testing.assert_array_equal(samples[0, 0], [7, moved, 7, 900, moved, np.nan])
+
+
 def test_fill_is_smooth() -> None:
     """A hole in a ramp is bridged in small steps, and not with the nodata value."""
     ramp = np.tile(np.arange(100, 228, dtype=np.uint8), (64, 1))

@@ -7,21 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from fdeg_codec.codec.cuts import fill
 from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
 from fdeg_codec.raster.masks import Layer
-from fdeg_codec.raster.source import Source, reflected
+from fdeg_codec.raster.source import Source
 from tests.raster.rasters import Samples, coloured, samples, write
-
-
-@given(st.integers(1, 40), st.integers(0, 100), st.integers(0, 100))
-def test_reflection_is_that_of_numpy(size: int, before: int, after: int) -> None:
-    expected = np.pad(np.arange(size), (before, after), mode="reflect")
-    np.testing.assert_array_equal(reflected(-before, size + after, size), expected)
 
 
 def unit(source: Source, window: Window | None = None) -> Samples:
