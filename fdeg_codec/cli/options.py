@@ -145,10 +145,8 @@ def read_from(name: str, suffix: str = "") -> Iterator[Path | str]:
         path = folder / f"standard-input{suffix}"
         with path.open("wb") as spool:
             shutil.copyfileobj(sys.stdin.buffer, spool)
-        try:
+        with _called("standard input", path):
             yield path
-        except FdegError as error:
-            raise type(error)(str(error).replace(str(path), "standard input")) from error
 
 
 @contextmanager
@@ -159,7 +157,17 @@ def written_to(name: str, suffix: str) -> Iterator[Path]:
         return
     with draft_folder(Path(tempfile.gettempdir())) as folder:
         path = folder / f"standard-output{suffix}"
-        yield path
+        with _called(f"a file in {tempfile.gettempdir()} for standard output", path):
+            yield path
         with path.open("rb") as spool:
             shutil.copyfileobj(spool, sys.stdout.buffer)
         sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _called(name: str, path: Path) -> Iterator[None]:
+    """Give a temporary file the name that its user knows, in what is said of it."""
+    try:
+        yield
+    except FdegError as error:
+        raise type(error)(str(error).replace(str(path), name)) from error

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fdeg_codec import __version__
 from fdeg_codec.cli.main import COMMANDS
 from tests.cli.conftest import Run
 from tests.raster.rasters import samples, write
+from tests.raster.test_sink import full_disk
 
 FDEG = [sys.executable, "-c", "from fdeg_codec.cli.main import main; main()"]
 
@@ -160,3 +162,10 @@ def test_standard_output_that_takes_nothing_is_an_error(file: Path) -> None:
         done = subprocess.run([*FDEG, "info", str(file)], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().strip() == "fdeg: [Errno 28] No space left on device"
+
+
+def test_a_temporary_file_that_cannot_grow_is_called_by_what_it_is_for(file: Path, fdeg: Run) -> None:
+    with full_disk(3000):
+        outcome = fdeg("decode", file, "-")
+    assert outcome.is_one_line(1, tempfile.gettempdir(), "for standard output", "cannot be written"), outcome
+    assert "draft" not in outcome.err
