@@ -7,7 +7,6 @@ which nothing can be promised: other kernels, or bfloat16, differ by more than e
 
 from __future__ import annotations
 
-import struct
 import zlib
 from typing import Any, NamedTuple
 
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.engine import Engine
-from fdeg_codec.entropy.coder import Coder, Decoder, Encoder
+from fdeg_codec.codec.seal import seal, unseal
+from fdeg_codec.entropy.coder import Coder, Encoder
 from fdeg_codec.entropy.residual import Plane, code_band
-from fdeg_codec.errors import BadFileError
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.bound import Bound, Longs
 from fdeg_codec.raster.mapping import Line
@@ -56,23 +55,12 @@ def encode_residual(x: Floats, bands: list[Band], samples: Samples, max_error: f
         distance = np.abs(after[band.valid].astype(np.float64) - before[band.valid])
         if distance.size and distance.max() > max_error:
             raise AssertionError(f"an error of {distance.max()} is beyond the bound of {max_error}")
-    return struct.pack("<I", _crc(found)) + coder.finish()
+    return seal(coder, _crc(found))
 
 
 def decode_residual(x: Floats, bands: list[Band], entry: bytes, dtype: str) -> Samples:
     """The samples of a plane (band, row, column), 0 where not valid."""
-    if len(entry) < 4:
-        raise BadFileError("it holds nothing")
-    coder = Decoder(entry[4:])
-    try:
-        found = _walk(coder, x, bands, None, dtype)
-        coder.finish()
-        same = struct.pack("<I", _crc(found)) == entry[:4]
-    except BadFileError as error:
-        raise _diverged() from error
-    if not same:
-        raise _diverged()
-    return found
+    return unseal(entry, lambda coder: _walk(coder, x, bands, None, dtype), _crc, "samples")
 
 
 def _walk(coder: Coder, x: Floats, bands: list[Band], samples: Samples | None, dtype: str) -> Samples:
@@ -100,7 +88,3 @@ def _wanted(band: Band, samples: Samples, base: Longs) -> Longs:
 
 def _crc(samples: Samples) -> int:
     return zlib.crc32(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")).tobytes())
-
-
-def _diverged() -> BadFileError:
-    return BadFileError("its bytes are whole, but decode to other samples than were encoded: this machine computes differently")

@@ -14,6 +14,7 @@ from torch import Tensor
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import pack_layer, unit_of, window_of
 from fdeg_codec.codec.engine import Engine, Integers
+from fdeg_codec.codec.seal import CRC
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
@@ -23,7 +24,6 @@ from fdeg_codec.raster.source import Source
 
 PLANES = 48  # analysed at most, 0.8 MB each at 512 pixels; two tiles in any case
 PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
-CRC = 4  # bytes of it in front of an entry
 
 Samples = NDArray[Any]
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class Sample:
         hidden = masks.is_hidden(layers, self._raster.coded)
         units = (unit_of(self._raster, cut, group) for group in self._groups if not hidden)
         latents = [self._engine.analyse(planes.spread(unit)) for unit in units]
-        return Tested(tile, latents, sum(CRC + len(entry) for entry in layers.values()))
+        return Tested(tile, latents, sum(CRC.size + len(entry) for entry in layers.values()))
 
     def _bytes(self, tested: Tested, rate: int) -> int:
         return tested.layers + sum(self._coded(y, rate)[0] for y in tested.latents)
@@ -110,7 +110,7 @@ class Sample:
     def _coded(self, y: Tensor, rate: int) -> tuple[int, Integers]:
         """The bytes of a plane, and its latents."""
         entry, rounded = encode_plane(self._engine.predictor(rate), *self._engine.scale(y, rate), self._rounding)
-        return CRC + len(entry), rounded
+        return CRC.size + len(entry), rounded
 
     def _decoded(self, tested: Tested, rate: int) -> Samples:
         """The coded bands of a tile, nothing masked."""

@@ -6,7 +6,6 @@ unless a machine computes differently; then the CRC of the latents says so.
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec.engine import Predictor, hyper_side
-from fdeg_codec.entropy.coder import Coder, Decoder, Encoder
+from fdeg_codec.codec.seal import seal, unseal
+from fdeg_codec.entropy.coder import Coder, Encoder
 from fdeg_codec.entropy.mixture import Mixtures, code_latents, code_rows, mixtures
 from fdeg_codec.entropy.rounding import nearest
-from fdeg_codec.errors import BadFileError
 
 Integers = NDArray[np.int32]
 Rounding = Callable[[NDArray[Any], Mixtures], Integers]
@@ -54,30 +53,20 @@ def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: R
     """The entry of a plane, the CRC of its latents and the range coder's words; and the y a decoder will read from it."""
     coder = Encoder()
     _, y_hat = walk(coder, predictor, (y.shape[0], y.shape[1]), z, y, rounding)
-    return struct.pack("<I", latents_crc(z, y_hat)) + coder.finish(), y_hat
+    return seal(coder, latents_crc(z, y_hat)), y_hat
 
 
 def decode_plane(predictor: Predictor, entry: bytes, height: int, width: int) -> Integers:
-    """The latents y of an entry, checked: damaged bytes and diverging machines are errors, never pictures."""
-    if len(entry) < 4:
-        raise BadFileError("it holds nothing")
-    (crc,) = struct.unpack_from("<I", entry)
-    coder = Decoder(entry[4:])
-    try:
-        z, y = walk(coder, predictor, (height, width), None, None)
-        coder.finish()
-        same = latents_crc(z, y) == crc
-    except BadFileError as error:
-        raise _diverged() from error
-    if not same:
-        raise _diverged()
+    """The latents y of an entry, checked."""
+    _, y = unseal(
+        entry,
+        lambda coder: walk(coder, predictor, (height, width), None, None),
+        lambda found: latents_crc(*found),
+        "latents",
+    )
     return y
 
 
 def latents_crc(z: Integers, y: Integers) -> int:
     """CRC-32 of z, then y, each as little-endian 32-bit integers in the order (row, column, channel)."""
     return zlib.crc32(y.astype("<i4").tobytes(), zlib.crc32(z.astype("<i4").tobytes()))
-
-
-def _diverged() -> BadFileError:
-    return BadFileError("its bytes are whole, but decode to other latents than were encoded: this machine computes differently")

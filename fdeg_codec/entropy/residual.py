@@ -21,15 +21,22 @@ from fdeg_codec.errors import BadFileError
 Longs = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-PASSES = (((0, 0),), ((2, 2),), ((0, 2), (2, 0)), ((1, 1), (1, 3), (3, 1), (3, 3)), None)  # modulo 4; the last takes the rest
-# The pairs of neighbours that each pass sees: opposite each other, (row, column) of one of the two.
-PAIRS = ((), ((2, 2), (2, -2)), ((0, 2), (2, 0)), ((1, 1), (1, -1)), ((0, 1), (1, 0)))
+Places = tuple[tuple[int, int], ...]  # (row, column)
+# The places of each pass, modulo 4, and the pairs of neighbours that it sees: opposite each other, one of the two.
+PASSES: tuple[tuple[Places, Places], ...] = (
+    (((0, 0),), ()),
+    (((2, 2),), ((2, 2), (2, -2))),
+    (((0, 2), (2, 0)), ((0, 2), (2, 0))),
+    (((1, 1), (1, 3), (3, 1), (3, 3)), ((1, 1), (1, -1))),
+    (((0, 1), (0, 3), (1, 0), (1, 2), (2, 1), (2, 3), (3, 0), (3, 2)), ((0, 1), (1, 0))),
+)
 COEFFICIENT = 8  # bits behind the point
 LIMIT = 1 << 11  # of a coefficient
 SPREAD = 6  # steps of scale between the mixture's components
 WEIGHTS = (22, 28)  # of the narrow and the middle component, in 1/64
 FINE = 28  # a scale from here on (sigma 3.6) leaves the lowest bit nearly random
 MOST_SHIFT = 32
+MOST_BITS = 32  # of a surprise, 1/16 and all, before the low ones go: what is left of it fits 32-bit integers
 BUCKETS = 4  # of magnitude in each octave
 
 
@@ -45,8 +52,8 @@ class Plane(NamedTuple):
 def code_band(coder: Coder, base: Longs, valid: Flags, earlier: list[Plane], residual: Longs | None) -> Plane:
     """Code a band's residual (row, column); a decoder passes None and gets it. `earlier` bands of the picture are known."""
     plane = Plane(base, valid, np.zeros_like(base), np.zeros_like(base))
-    for turn, pairs in enumerate(PAIRS):
-        where = np.flatnonzero(_lattice(turn, base.shape) & valid)
+    for places, pairs in PASSES:
+        where = np.flatnonzero(_lattice(places, base.shape) & valid)
         if where.size:
             _code_pass(coder, plane, earlier, pairs, where, None if residual is None else residual.ravel()[where])
     return plane
@@ -56,7 +63,7 @@ def _code_pass(
     coder: Coder,
     plane: Plane,
     earlier: list[Plane],
-    pairs: tuple[tuple[int, int], ...],
+    pairs: Places,
     where: NDArray[np.intp],
     values: Longs | None,
 ) -> None:
@@ -77,20 +84,14 @@ def _code_pass(
     plane.surprise.ravel()[where] = np.abs(STEPS * found - mean)
 
 
-def _lattice(turn: int, shape: tuple[int, ...]) -> Flags:
-    """The places of a pass."""
-    places = np.zeros((4, 4), bool)
-    for lattice in [PASSES[turn]] if turn < len(PASSES) - 1 else PASSES[:-1]:
-        for row, column in lattice or ():
-            places[row, column] = True
-    if turn == len(PASSES) - 1:
-        places = ~places
-    return np.tile(places, (-(-shape[0] // 4), -(-shape[1] // 4)))[: shape[0], : shape[1]]
+def _lattice(places: Places, shape: tuple[int, ...]) -> Flags:
+    """Where the places of a pass are."""
+    cell = np.zeros((4, 4), bool)
+    cell[tuple(zip(*places, strict=True))] = True
+    return np.tile(cell, (-(-shape[0] // 4), -(-shape[1] // 4)))[: shape[0], : shape[1]]
 
 
-def _features(
-    plane: Plane, earlier: list[Plane], pairs: tuple[tuple[int, int], ...], where: NDArray[np.intp]
-) -> tuple[list[Longs], list[Longs]]:
+def _features(plane: Plane, earlier: list[Plane], pairs: Places, where: NDArray[np.intp]) -> tuple[list[Longs], list[Longs]]:
     """What the mean (in 1/16) and the magnitude of a residual may follow from, at `where`."""
     curves = [_pair(plane.base, step, where) - 2 * plane.base.ravel()[where] for step in ((0, 1), (1, 0))]
     expectation = [8 * _pair(plane.residual, step, where) for step in pairs] + curves
@@ -141,7 +142,7 @@ def _scales(surprise: Longs, bucket: NDArray[np.intp], count: int) -> tuple[int,
     index = np.rint(np.log(np.maximum(mean, SCALE_MIN) / SCALE_MIN) * steps)
     common = np.average(index, weights=np.bincount(bucket, minlength=count))
     octave = steps * np.log(2)
-    shift = max(int((common - FINE) // octave) + 1, int(surprise.max()).bit_length() - 4 - 28, 0)
+    shift = max(int((common - FINE) // octave) + 1, int(surprise.max()).bit_length() - MOST_BITS, 0)
     return shift, np.clip(np.rint(index - shift * octave), 0, SCALES - 1).astype(np.int64)
 
 
