@@ -72,7 +72,7 @@ class Mapping:
         return Mapping(self.dtype, tuple(self.lines[b] for b in bands))
 
     def pack(self) -> bytes:
-        """Empty where the map is that of every raster of 8 bits."""
+        """Empty where it is the whole range of an integer type, as for 8 bits."""
         if is_integer(self.dtype) and self == identity(self.dtype, len(self.lines)):
             return b""
         return pack_text([[int(n) if n % 1 == 0 and abs(n) < 2**31 else n for n in line] for line in self.lines])
