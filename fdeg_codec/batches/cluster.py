@@ -40,7 +40,8 @@ def run(task: Task, jobs: list[Job], scheduler: str) -> Iterator[tuple[Job, Resu
         return
     with _client(scheduler) as client:
         client.register_plugin(Loaded(task, jobs[0]))
-        futures = {client.submit(task.perform, job, retries=RETRIES, pure=False): job for job in jobs}
+        # A scene whose worker was lost may be there already when it is done again.
+        futures = {client.submit(task.perform, job._replace(replaces=True), retries=RETRIES, pure=False): job for job in jobs}
         try:
             for future in as_completed(list(futures), loop=client.loop):
                 error = future.exception()

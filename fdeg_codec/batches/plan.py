@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,30 +19,59 @@ class Job(NamedTuple):
     source: Path
     target: Path
     problem: str = ""  # why it cannot be done, if it cannot
+    replaces: bool = False  # whether what is at the target now may be replaced; nothing that comes later is
 
 
 def plan(folder: Path, ending: str, endings: tuple[str, ...], glob: str | None = None, shard: Shard = (1, 1)) -> list[Job]:
-    """The scenes in `folder`: those that match `glob`, or have one of `endings`; of these, dealt like cards, a shard's."""
+    """The scenes in `folder`: those that match `glob`, or have one of `endings`; of these, by their names, a shard's."""
     if not folder.is_dir():
         raise FdegError(f"{folder}: is no folder")
     part, parts = shard
     if not 1 <= part <= parts:
         raise UsageError(f"--shard {part}/{parts}: the first number is at least 1 and at most the second")
-    sizes = {path.relative_to(folder): path.stat().st_size for path in _files(folder, endings, glob)}
-    if not sizes:
+    closed: list[Job] = []
+    sizes = {path.relative_to(folder): _size(path) for path in _files(folder, endings, glob, closed)}
+    if not sizes and not closed:
         raise FdegError(f"{folder}: holds nothing like {glob or ', '.join(f'*{e}' for e in endings)}")
-    jobs = _targets(sorted(sizes, key=lambda name: (-sizes[name], name)), ending)
-    return jobs[part - 1 :: parts]
+    jobs = [*_targets(sorted(sizes, key=lambda name: (-sizes[name], name)), ending), *closed]
+    # Whatever else comes or goes while the jobs of an array begin, a scene stays in its shard.
+    return [job for job in jobs if zlib.crc32(bytes(job.target)) % parts == part - 1]
 
 
-def _files(folder: Path, endings: tuple[str, ...], glob: str | None) -> list[Path]:
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone since: making it will say so
+        return 0
+
+
+def _files(folder: Path, endings: tuple[str, ...], glob: str | None, closed: list[Job]) -> list[Path]:
     """All that match. Hidden files and folders are nobody's scenes: unfinished output lies in some."""
     try:
-        found = list(folder.glob("**/*" if glob is None else glob))
+        found = list(_below(folder, closed) if glob is None else folder.glob(glob))
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"--glob {glob}: {error}") from error
     visible = (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
     return [p for p in visible if (glob or p.suffix.lower() in endings) and p.is_file()]
+
+
+def _below(folder: Path, closed: list[Job]) -> Iterator[Path]:
+    """All files, those in linked folders, too, but no folder twice; one that cannot be looked into is a job that fails."""
+
+    def note(error: OSError) -> None:
+        name = Path(error.filename).relative_to(folder)
+        closed.append(Job(name, name, f"{error.filename}: cannot be read ({error.strerror})"))
+
+    met = set()
+    for top, folders, files in os.walk(folder, onerror=note, followlinks=True):
+        status = Path(top).stat()
+        if (status.st_dev, status.st_ino) in met:
+            folders.clear()
+            continue
+        met.add((status.st_dev, status.st_ino))
+        visible = (name for name in folders if not name.startswith("."))
+        folders[:] = sorted(visible, key=lambda name: (Path(top, name).is_symlink(), name))
+        yield from (Path(top, name) for name in files)
 
 
 def _targets(sources: list[Path], ending: str) -> list[Job]:

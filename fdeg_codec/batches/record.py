@@ -1,23 +1,34 @@
 """What earlier batches did, in a hidden folder beside their outputs: one line of JSON per scene.
 
 A scene is done if the line that would describe it now, with size and time of source and target and the words it was made
-with, is there. So what has changed since, or was cut off, is not. Each shard writes a file of its own and reads all.
+with, is there. So what has changed since, or was cut off, is not. Before that, a line claims its target: what was made from
+another scene is not replaced. Each shard writes a file of its own and reads all.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fdeg_codec.batches.plan import Job, Shard
 from fdeg_codec.errors import FdegError
+from fdeg_codec.raster.atomic import SIDECARS
 
 FOLDER = ".fdeg-batch"
 
 Words = dict[str, Any]
-Stamp = tuple[int, int]
+Stamp = list[tuple[int, int]]
+
+
+class Claim(NamedTuple):
+    """Since when a target is made from a scene."""
+
+    at: int  # nanoseconds
+    source: str
 
 
 class Record:
@@ -26,15 +37,17 @@ class Record:
     def __init__(self, source: Path, target: Path, words: Words, shard: Shard) -> None:
         self._source, self._target, self._words = source, target, words
         self._path = target / FOLDER / "{}-of-{}.jsonl".format(*shard)
-        self._claims: set[str] = set()
+        self._claims: dict[str, Claim] = {}
         self._done: dict[str, Words] = {}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for path in sorted(self._path.parent.glob("*.jsonl")):
                 for line in _lines(path):
-                    self._claims.add(line["target"])
                     if "made" in line:
                         self._done[_key(line["made"])] = line["details"]
+                    else:
+                        claim = Claim(line["at"], line["source"])
+                        self._claims[line["target"]] = max(claim, self._claims.get(line["target"], claim))
         except OSError as error:
             raise FdegError(f"{target}: cannot be used for output ({error.strerror or error})") from error
 
@@ -45,17 +58,27 @@ class Record:
         except OSError:
             return None
 
+    def maker(self, job: Job) -> str:
+        """The scene that a batch last made, or began to make, the target from; "" if none did."""
+        claim = self._claims.get(str(job.target))
+        return claim.source if claim else ""
+
     def owns(self, job: Job) -> bool:
-        """Whether a batch wrote, or began to write, the scene's target."""
-        return str(job.target) in self._claims
+        """Whether that was this scene."""
+        return self.maker(job) == self._named(job)
 
     def begin(self, jobs: list[Job]) -> None:
         """Claim the targets of scenes that are about to be made."""
-        self._write([{"target": str(job.target)} for job in jobs if not self.owns(job)])
+        now = time.time_ns()
+        self._write([{"target": str(j.target), "at": now, "source": self._named(j)} for j in jobs if not self.owns(j)])
 
     def add(self, job: Job, source: Stamp, details: Words) -> None:
-        """Remember that a scene was done, from a source that had this stamp before it was read."""
-        self._write([{"target": str(job.target), "made": self._made(job, source), "details": details}])
+        """Remember that a scene was done, from a source that had this stamp before it was read; not if it is gone already."""
+        with suppress(FileNotFoundError):
+            self._write([{"target": str(job.target), "made": self._made(job, source), "details": details}])
+
+    def _named(self, job: Job) -> str:
+        return str(self._source.absolute() / job.source)
 
     def _made(self, job: Job, source: Stamp) -> Words:
         target = stamp(self._target / job.target)
@@ -71,12 +94,14 @@ class Record:
 
 
 def _lines(path: Path) -> Iterator[Words]:
-    for text in path.read_text().splitlines():
+    """Those that are whole, and ours."""
+    for text in path.read_text(errors="replace").splitlines():
         try:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and "target" in line:
+        kinds = {name: type(value) for name, value in line.items()} if isinstance(line, dict) else {}
+        if kinds in ({"target": str, "at": int, "source": str}, {"target": str, "made": dict, "details": dict}):
             yield line
 
 
@@ -85,6 +110,9 @@ def _key(made: Words) -> str:
 
 
 def stamp(path: Path) -> Stamp:
-    """What tells whether a file has changed."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    """What tells whether a file, or what lies beside it and says more of it, has changed."""
+    ending = path.suffix
+    beside = [Path(f"{path}{suffix}") for suffix in SIDECARS]
+    beside += [path.with_suffix(world) for world in (f"{ending}w", f"{ending[:2]}{ending[-1:]}w", ".wld") if ending]
+    found = [path.stat(), *(other.stat() for other in beside if other.exists())]
+    return [(status.st_size, status.st_mtime_ns) for status in found]

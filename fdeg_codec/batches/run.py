@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import inspect
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
+from fdeg_codec.api import decode, encode
 from fdeg_codec.batches import threads
 from fdeg_codec.batches.plan import Job, Shard, plan
 from fdeg_codec.batches.record import Record
@@ -77,8 +79,10 @@ def batch(
 
 
 def _identity(task: Task) -> dict[str, Any]:
-    """What an output depends on besides its source: the words, without where it was computed, and the weights."""
-    words = {k: v for k, v in task.words.items() if k not in ("device", "model")}
+    """What an output depends on besides its source: all words, without where it was computed, and the weights."""
+    known = inspect.signature(decode if task.decode else encode).parameters
+    plain = {name: p.default for name, p in known.items() if p.default is not p.empty}
+    words = {k: v for k, v in (plain | task.words).items() if k not in ("device", "model", "overwrite", "progress", "window")}
     model = {} if task.decode else {"model": by_name(task.words.get("model", DEFAULT_MODEL)).fingerprint.hex()}
     return words | model | {"decode": task.decode}
 
@@ -97,14 +101,13 @@ def _outcomes(
     left = []
     for job in planned:
         known = record.done(job) if resume else None
-        there = (task.target / job.target).exists() and not overwrite and not (resume and record.owns(job))
+        there = (task.target / job.target).exists()
         if known is not None:
             yield Outcome.of(job, "kept", details=known)
-        elif job.problem or there:
-            hint = "--overwrite replaces it" if resume else "--resume keeps what is done, --overwrite replaces it"
-            yield Outcome.of(job, "failed", error=job.problem or f"{task.target / job.target}: exists already ({hint})")
+        elif job.problem or (there and not overwrite and not (resume and record.owns(job))):
+            yield Outcome.of(job, "failed", error=job.problem or _stands(task.target / job.target, record.maker(job), resume))
         else:
-            left.append(job)
+            left.append(job._replace(replaces=there))
     record.begin(left)
     for job, result in _results(task, left, jobs, scheduler):
         if isinstance(result, str):
@@ -113,6 +116,12 @@ def _outcomes(
         else:
             record.add(job, *result)
             yield Outcome.of(job, "made", details=result.details)
+
+
+def _stands(target: Path, maker: str, resume: bool) -> str:
+    """Why a target is not replaced."""
+    hint = "--overwrite replaces it" if resume else "--resume keeps what is done, --overwrite replaces it"
+    return f"{target}: exists already{f', made from {maker}' if maker and resume else ''} ({hint})"
 
 
 def _results(task: Task, left: list[Job], jobs: int | None, scheduler: str | None) -> Iterator[tuple[Job, Result | str]]:

@@ -79,22 +79,23 @@ class Task:
             load_engine(unpack(stream.read(SIZE)).fingerprint, device, precision)
 
     def perform(self, job: Job, progress: Progress | None = None) -> Result | str:
-        """Make a scene's target, whatever was there, or say why it is refused; any other failure may pass, and is raised."""
+        """Make a scene's target, or say why that is refused; any other failure may pass, and is raised."""
         source, target = self.source / job.source, self.target / job.target
         before = stamp(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with one_thread_each():
-                return Result(before, (self._decode if self.decode else self._encode)(source, target, progress))
+                make = self._decode if self.decode else self._encode
+                return Result(before, make(source, target, job.replaces, progress))
         except FdegError as error:
             return str(error)
 
-    def _encode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
-        report = api.encode(source, target, overwrite=True, progress=progress, **self.words)
+    def _encode(self, source: Path, target: Path, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
+        report = api.encode(source, target, overwrite=overwrite, progress=progress, **self.words)
         return {k: v for k, v in report.as_dict().items() if k not in ("source", "target")}
 
-    def _decode(self, source: Path, target: Path, progress: Progress | None) -> dict[str, Any]:
-        damage = api.decode(source, target, overwrite=True, progress=progress, **self.words)
+    def _decode(self, source: Path, target: Path, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
+        damage = api.decode(source, target, overwrite=overwrite, progress=progress, **self.words)
         with api.open(source, salvage=self.words.get("salvage", False)) as scene:
             width, height = (shrink_span(Span(0, n), self.words.get("scale", 1)).size for n in (scene.width, scene.height))
             bands = np.size(self.words.get("bands") or scene.indexes)

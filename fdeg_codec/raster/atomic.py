@@ -26,6 +26,7 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
         with draft_folder(place.parent) as folder:
             draft = folder / place.name
             yield draft
+            check(target, overwrite)  # once more: the work may have taken hours
             _settle(draft, place, stale)
     except OSError as error:
         raise FdegError(f"{target}: cannot be written ({error.strerror or error})") from error

@@ -21,7 +21,7 @@ from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import strict
 
 DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
-XML_NAMESPACES = "xml:"  # rasterio reads them and cannot write them
+DOCUMENTS = ("xml:", "json:")  # namespaces of a single text, which rasterio takes for tags, or crashes on
 UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
 MAX_GCPS = 1 << 14  # a reader's time is bounded
@@ -74,7 +74,7 @@ def describe(source: Any) -> Metadata:
 
 def _tags(source: Any, band: int) -> dict[str, dict[str, str]]:
     """The tags of a band, or with 0 of the dataset, by namespace."""
-    own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(XML_NAMESPACES)]
+    own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(DOCUMENTS)]
     tags = {n: _lasting(source.tags(band, ns=n or None)) for n in ["", *own]}
     return {n: t for n, t in tags.items() if t}
 

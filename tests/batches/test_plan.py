@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,11 +44,39 @@ def test_a_glob_chooses_instead_of_endings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 20])
-def test_shards_share_all_scenes_and_their_bytes(tmp_path: Path, parts: int) -> None:
-    make(tmp_path, {f"{k}.tif": k for k in range(11)})
-    shards = [names(tmp_path, shard=(part, parts)) for part in range(1, parts + 1)]
-    assert sorted(name for shard in shards for name in shard) == sorted(names(tmp_path))
-    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+def test_shards_share_all_scenes_whatever_comes_meanwhile(tmp_path: Path, parts: int) -> None:
+    """The jobs of an array begin at different times, and larger scenes come before all others."""
+    scenes = [f"{k}.tif" for k in range(60)]
+    make(tmp_path, dict.fromkeys(scenes, 1))
+    shards = []
+    for part in range(1, parts + 1):
+        shards += names(tmp_path, shard=(part, parts))
+        make(tmp_path, {f"new-{part}.tif": 100 + part})
+    assert sorted(name for name in shards if "new" not in name) == sorted(scenes)
+    assert len(names(tmp_path, shard=(1, parts))) < 61 / parts + 20
+
+
+def test_linked_folders_are_looked_into_once(tmp_path: Path) -> None:
+    make(tmp_path / "in", {"x/b.tif": 1})
+    make(tmp_path, {"elsewhere/a.tif": 1})
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "a-second-name").symlink_to(tmp_path / "in" / "x")
+    (tmp_path / "in" / "x" / "round").symlink_to(tmp_path / "in")
+    assert names(tmp_path / "in") == ["linked/a.tif", "x/b.tif"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_scene_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, {"a.tif": 1, "closed/b.tif": 1})
+    listed = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    jobs = plan(tmp_path, ".fdg", ENDINGS)
+    assert {str(job.source): "Permission denied" in job.problem for job in jobs} == {"a.tif": False, "closed": True}
 
 
 def test_scenes_that_would_become_the_same_are_refused_and_named(tmp_path: Path) -> None:

@@ -211,6 +211,70 @@ class TestResume:
         assert (tmp_path / "out" / "e.fdg").read_text() == "mine"
         assert run(resume=True, overwrite=True) == dict.fromkeys(TARGETS, "kept") | {"e.fdg": "made"}
 
+    def test_what_was_made_from_another_scene_is_not_replaced(
+        self, run: Callable[..., dict[str, str]], folder: Path, tmp_path: Path
+    ) -> None:
+        """Two folders, or two endings, one after the other into one: --resume is no --overwrite."""
+        before = files(tmp_path / "out")
+        (tmp_path / "other").mkdir()
+        write(tmp_path / "other" / "a.tif", samples(1))
+        again = {"model": "tiny", "tile": 64}
+        (refused,) = fdeg_codec.batch(tmp_path / "other", tmp_path / "out", resume=True, **again)
+        assert refused.status == "failed"
+        assert f"made from {folder / 'a.tif'} (--overwrite replaces it)" in refused.error
+        assert files(tmp_path / "out") == before
+        (made,) = fdeg_codec.batch(tmp_path / "other", tmp_path / "out", overwrite=True, **again)
+        assert made.status == "made"
+        assert run(resume=True)["a.fdg"] == "failed"
+        write(tmp_path / "other" / "a.tif", samples(3))
+        (changed,) = fdeg_codec.batch(tmp_path / "other", tmp_path / "out", resume=True, **again)
+        assert changed.status == "made"
+
+    def test_what_comes_while_a_batch_runs_is_not_replaced(self, folder: Path, tmp_path: Path) -> None:
+        def meddle(outcome: Outcome) -> None:
+            for name in {*TARGETS} - {outcome.target}:
+                if not (tmp_path / "new" / name).exists():
+                    (tmp_path / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+                    (tmp_path / "new" / name).write_text("mine")
+
+        done = fdeg_codec.batch(folder, tmp_path / "new", jobs=1, tell=meddle, model="tiny")
+        refused = [outcome for outcome in done if outcome.status == "failed"]
+        assert refused
+        assert all("exists already" in outcome.error for outcome in refused)
+        assert all((tmp_path / "new" / outcome.target).read_text() == "mine" for outcome in refused)
+
+    def test_what_lies_beside_a_scene_belongs_to_it(self, run: Callable[..., dict[str, str]], folder: Path) -> None:
+        (folder / "a.tfw").write_text("10\n0\n0\n-10\n5\n5\n")
+        (folder / "b.TIF.aux.xml").write_text("<PAMDataset></PAMDataset>")
+        left = {"a.fdg": "made", "b.fdg": "made"}
+        assert run(resume=True) == dict.fromkeys(TARGETS, "kept") | left
+
+    def test_words_that_are_the_default_change_nothing(self, run: Callable[..., dict[str, str]]) -> None:
+        assert run(resume=True, effort=1, precision="auto") == dict.fromkeys(TARGETS, "kept")
+
+    def test_what_is_taken_away_at_once_stops_nothing(self, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+        """By whoever collects finished files."""
+        real = api.encode
+
+        @functools.wraps(real)
+        def taken(source: Path, target: Path, **words: Any) -> Any:
+            report = real(source, target, **words)
+            target.unlink()
+            return report
+
+        monkeypatch.setattr(api, "encode", taken)
+        assert {o.status for o in fdeg_codec.batch(folder, tmp_path / "new", model="tiny")} == {"made"}
+
+    @pytest.mark.parametrize(
+        "line", [b"\xff\xfe", b'{"target": "a.fdg", "made": {}}', b'{"target": 3, "at": 1, "source": "x"}']
+    )
+    def test_a_damaged_record_costs_a_scene_at_most(
+        self, run: Callable[..., dict[str, str]], tmp_path: Path, line: bytes
+    ) -> None:
+        (record,) = (tmp_path / "out" / FOLDER).iterdir()
+        record.write_bytes(record.read_bytes() + b"\n" + line + b"\n")
+        assert run(resume=True) == dict.fromkeys(TARGETS, "kept")
+
     def test_shards_know_of_each_other(self, run: Callable[..., dict[str, str]]) -> None:
         assert set(run(resume=True, quality=1, shard=(1, 2)).values()) == {"made"}
         assert set(run(resume=True, quality=1, shard=(2, 2)).values()) == {"made"}
