@@ -22,6 +22,8 @@ from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.raster import metadata
 from fdeg_codec.scene import Scene
 
+# What xarray may ask to have decoded, and no scene has.
+NOT_HERE = ("decode_times", "decode_timedelta", "use_cftime", "concat_characters", "decode_coords")
 LOCK = SerializableLock()  # scenes are read one after the other, each with threads of its own
 
 
@@ -37,6 +39,7 @@ class FdegBackend(BackendEntrypoint):
         "device",
         "precision",
         "max_pixels",
+        *NOT_HERE,
     )
 
     def open_dataset(
@@ -49,7 +52,10 @@ class FdegBackend(BackendEntrypoint):
         device: DeviceName = "auto",
         precision: Precision = "auto",
         max_pixels: int = MAX_PIXELS,
+        **others: Any,
     ) -> xr.Dataset:
+        if unknown := others.keys() - {*NOT_HERE}:
+            raise TypeError(f"open_dataset with engine='fdeg' has no {', '.join(sorted(unknown))}")
         path = os.fspath(filename_or_obj)
         check_scale(scale)
         choices = {"device": device, "precision": precision, "max_pixels": max_pixels}
@@ -128,6 +134,8 @@ def _attributes(scene: Scene, masked: bool) -> dict[str, Any]:
         attributes |= {"scales": tuple(m.scales) or (1.0,) * scene.count, "offsets": tuple(m.offsets) or (0.0,) * scene.count}
     if any(m.descriptions):
         attributes["long_name"] = tuple(name or "" for name in m.descriptions)
+    if any(m.units):
+        attributes["units"] = m.units[0] if len({*m.units}) == 1 else tuple(unit or "" for unit in m.units)
     return attributes
 
 

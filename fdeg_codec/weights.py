@@ -89,6 +89,7 @@ def installed() -> Iterator[Model]:
                 model = Model(path.with_suffix(".safetensors"), manifest)
                 if not model.name or len(model.fingerprint) != FINGERPRINT_BYTES or not manifest.keys() >= EXPECTED:
                     raise ValueError("something is missing")
+                _ = model.lambdas, int(manifest["parameters"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise ModelError(f"{path}: not a model's manifest") from error
             yield model

@@ -129,6 +129,17 @@ def test_scales_that_bands_do_not_share_are_told_and_not_applied(weights: Path, 
         few.band_data.load()
 
 
+def test_units_and_words_that_other_engines_know(weights: Path, tmp_path: Path) -> None:
+    units = [("kelvin", "kelvin"), ("m", "")]
+    for k, pair in enumerate(units):
+        path = write(tmp_path / f"{k}.tif", samples(2), lambda target, pair=pair: setattr(target, "units", pair))
+        fdeg_codec.encode(path, tmp_path / f"{k}.fdg", model="tiny")
+    found = [xr.open_dataset(tmp_path / f"{k}.fdg", engine="fdeg", decode_times=False)["band_data"] for k in range(2)]
+    assert [data.attrs["units"] for data in found] == ["kelvin", ("m", "")]
+    with pytest.raises(TypeError, match="has no colour"):
+        xr.open_dataset(tmp_path / "0.fdg", engine="fdeg", colour=1)
+
+
 def test_a_scale_without_an_offset(weights: Path, tmp_path: Path) -> None:
     def describe(target: object) -> None:
         target.scales = [1e-4]  # type: ignore[attr-defined]

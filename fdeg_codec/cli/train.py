@@ -55,16 +55,16 @@ def command(
     if not resume and not overwrite:
         refuse_to_replace(out, settings.name)
     check(val_folder)
-    pictures = [p for folder in train_folders for p in load_folder(folder)]
+    pictures = [p for folder in train_folders for p in load_folder(folder, out)]
     trainer = Trainer(settings, pictures, out, pick_device(device))  # type: ignore[arg-type]
     if resume:
         trainer.resume()
     elif pretrain is not None:
         trainer.start_from(pretrain)
     trainer.run(load_folder(val_folder), max_minutes)
-    with suppress(ModuleNotFoundError):  # matplotlib is an extra
-        plot(out / LOG, out / "log.png")
     net, trained = averaged_from(settings, out)
     manifest = export(net, out, settings.name, trained, settings.lambdas, overwrite=True)
     add_validation(manifest, table(out, settings.name, val_folder))
+    with suppress(ModuleNotFoundError):  # matplotlib is an extra
+        plot(out / LOG, out / "log.png")
     click.echo(manifest)

@@ -84,33 +84,36 @@ def bd_quality(anchor: Cube, test: Cube, metric: str, method: Method = "akima") 
     """The mean difference in quality over the rates that both mean curves reach: BD-PSNR and its like."""
     from bjontegaard import bd_psnr
 
-    curves = anchor.mean("bpp"), anchor.mean(metric), test.mean("bpp"), test.mean(metric)
+    curves = (_rising(cube.mean("bpp"), cube.mean(metric)) for cube in (anchor, test))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about curves that overlap little
-        return float(bd_psnr(*curves, method=method, require_matching_points=False, min_overlap=0))
+        return float(bd_psnr(*next(curves), *next(curves), method=method, require_matching_points=False, min_overlap=0))
 
 
 def with_interval(anchor: Cube, test: Cube, metric: str) -> Difference:
     """BD-rate with the interval that drawing other pictures of the same sort would mostly give: a bootstrap over pictures."""
     rng = np.random.default_rng(SEED)
     count = len(anchor.figures["bpp"])
+    value = bd_rate(anchor, test, metric)
+    if count < 2:
+        return Difference(value, math.nan, math.nan)
     drawn = []
     for _ in range(DRAWS):
         rows = rng.integers(0, count, count)
         curves = [(c.mean("bpp", rows), c.mean(metric, rows)) for c in (anchor, test)]
         drawn.append(_bd_rate(curves[0], curves[1], "akima"))
     low, high = np.nanpercentile(drawn, SPAN) if np.isfinite(drawn).any() else (np.nan, np.nan)
-    return Difference(bd_rate(anchor, test, metric), float(low), float(high))
+    return Difference(value, float(low), float(high))
 
 
 def at_rate(cube: Cube, metric: str, bpp: float) -> float:
     """The mean curve's quality at a rate within it (Akima over the logarithm of the rate); else not a number."""
-    if len(cube.qualities) < 2:
+    rates, figures = _rising(cube.mean("bpp"), cube.mean(metric))
+    if len(rates) < 2:
         return math.nan
     from scipy.interpolate import Akima1DInterpolator
 
-    rates = np.log(cube.mean("bpp"))
-    return float(Akima1DInterpolator(rates, cube.mean(metric))(np.log(bpp), extrapolate=False))
+    return float(Akima1DInterpolator(np.log(rates), figures)(np.log(bpp), extrapolate=False))
 
 
 def _bd_rate(anchor: tuple[Floats, Floats], test: tuple[Floats, Floats], method: Method) -> float:
@@ -122,9 +125,9 @@ def _bd_rate(anchor: tuple[Floats, Floats], test: tuple[Floats, Floats], method:
 
 
 def _rising(rates: Floats, qualities: Floats) -> tuple[Floats, Floats]:
-    """A curve without the points at which more rate gave no more quality, as interpolation needs it."""
+    """A curve without the points at which no more rate or quality came, as interpolation needs it."""
     kept = [0]
     for k in range(1, len(rates)):
-        if qualities[k] > qualities[kept[-1]]:
+        if qualities[k] > qualities[kept[-1]] and rates[k] > rates[kept[-1]]:
             kept.append(k)
     return rates[kept], qualities[kept]

@@ -21,4 +21,5 @@ def _difference(table: dict[str, Any], codec: str) -> str:
     d = table["bd_rate"]["psnr"].get(codec)
     if d is None or not math.isfinite(d["value"]):
         return ""
-    return f"{d['value']:+.1f} % ({d['low']:+.1f} to {d['high']:+.1f})"
+    interval = f" ({d['low']:+.1f} to {d['high']:+.1f})" if math.isfinite(d["low"]) else ""
+    return f"{d['value']:+.1f} %{interval}"

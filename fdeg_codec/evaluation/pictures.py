@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from fdeg_codec.errors import FdegError, RasterError, UsageError
 from fdeg_codec.evaluation.compare import find_ndvi, sample_range
 from fdeg_codec.evaluation.views import view
 from fdeg_codec.scene import Window
+from fdeg_codec.training.data import files_below
 
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jp2", ".jpg", ".jpeg"}
 MAX_PIXELS = 64 << 20  # what several codecs and metrics can hold at once
@@ -63,6 +65,11 @@ class Picture:
         return _content(self.path).bands
 
     @property
+    def digest(self) -> str:
+        """Of the file's bytes: whether a picture of that name is the same."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+
+    @property
     def pixels(self) -> int:
         return int(self.samples[0].size)
 
@@ -98,11 +105,14 @@ def _content(path: Path) -> Content:
         return Content(*data.read(Window(0, 0, width, height)), *sample_range(data), data.names, data.bands)
 
 
-def find(sources: list[Path], limit: int | None = None) -> list[Picture]:
-    """The pictures in these files and folders, by name and number; with a limit every k-th, k as small as it allows."""
+def find(sources: list[Path], limit: int | None = None, without: Path | None = None) -> list[Picture]:
+    """The pictures in these files and folders, but for the folder `without`, by name and number.
+
+    With a limit every k-th of them, k as small as it allows.
+    """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: at least one picture")
-    paths = [p for source in sources for p in _below(source)]
+    paths = [p for source in sources for p in _below(source, without)]
     names = [p.name for p in paths]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
@@ -111,12 +121,12 @@ def find(sources: list[Path], limit: int | None = None) -> list[Picture]:
     return [Picture(p, p.name) for p in paths[::step]]
 
 
-def _below(source: Path) -> list[Path]:
+def _below(source: Path, without: Path | None) -> list[Path]:
     if not source.exists():
         raise RasterError(f"{source}: no such file or folder")
     if not source.is_dir():
         return [source]
-    paths = sorted((p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES), key=_by_number)
+    paths = sorted(files_below(source, SUFFIXES, without), key=_by_number)
     if not paths:
         raise FdegError(f"{source}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
     return paths

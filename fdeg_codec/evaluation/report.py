@@ -38,16 +38,22 @@ def write(out: Path, anchor: str | None, sources: tuple[Path, ...]) -> Path:
 
 def _sheet(target: Path, sources: tuple[Path, ...], names: list[str], found: list[Cube], about: dict[str, Any]) -> str:
     """Draw the sheet; returns what it shows."""
-    pictures = [p for p in find(list(sources)) if p.name in names]
+    pictures = [p for p in find(list(sources), without=target.parent) if p.name in names]
     kind = kind_of(pictures)
     first = found[0]
     quality = min(SHEET_QUALITY, len(first.qualities) - 1)
     rates = dict(zip(names, first.figures["bpp"][:, quality].tolist(), strict=True))
     picture = sheet.typical(pictures, [rates[p.name] for p in pictures])
     labels = {name: c["label"] for name, c in about["codecs"].items()}
-    codecs = [find_codec(kind, c.codec) for c in found]
+    codecs, gone = [], []
+    for cube in found:
+        try:
+            codecs.append(find_codec(kind, cube.codec))
+        except FdegError:
+            gone.append(labels[cube.codec])
     sheet.draw(picture, codecs, labels, rates[picture.name], target)
-    return f"{picture.name}, each codec's file as near as it comes to {rates[picture.name]:.3f} bits per pixel"
+    words = f"{picture.name}, each codec's file as near as it comes to {rates[picture.name]:.3f} bits per pixel"
+    return f"{words}; no longer here: {', '.join(gone)}" if gone else words
 
 
 def _curves(path: Path, table: dict[str, Any]) -> None:

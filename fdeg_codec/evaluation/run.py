@@ -91,7 +91,7 @@ def choose(plan: Plan) -> Cast:
     """Pictures, codecs and metrics that the plan asks for and that are here."""
     asked = plan.metrics or (QUICK_METRICS if plan.quick else metrics.NAMES)
     missing = metrics.missing(asked)
-    pictures = find(list(plan.sources), plan.limit or (QUICK_PICTURES if plan.quick else None))
+    pictures = find(list(plan.sources), plan.limit or (QUICK_PICTURES if plan.quick else None), plan.out)
     kind = kind_of(pictures)
     others, absent = rivals.rivals(kind, plan.codecs)
     if plan.quick and plan.codecs is None:
@@ -129,10 +129,22 @@ def _agree(plan: Plan, cast: Cast) -> None:
             raise UsageError(
                 f"{plan.out}: its results of {codec.name} are of {known['about']}; here is {codec.about}; --overwrite"
             )
-    now = {"metrics": list(cast.metrics), "kind": str(cast.kind), "classes": bool(plan.classes)}
-    for name, value in now.items():
+    for name, value in _settings(plan, cast).items():
         if before[name] != value:
             raise UsageError(f"{plan.out}: its results have {name} {before[name]} and not {value}; --overwrite begins anew")
+    for picture in cast.pictures:
+        if before["digests"].get(picture.name, picture.digest) != picture.digest:
+            raise UsageError(f"{plan.out}: its results of {picture.name} are of another picture; --overwrite begins anew")
+
+
+def _settings(plan: Plan, cast: Cast) -> dict[str, Any]:
+    """What all results of a run have in common, beside the codecs' own."""
+    return {
+        "kind": str(cast.kind),
+        "metrics": list(cast.metrics),
+        "classes": str(plan.classes.resolve()) if plan.classes else None,
+        "ndvi": list(plan.ndvi) if plan.ndvi else None,
+    }
 
 
 def describe(out: Path) -> dict[str, Any]:
@@ -145,7 +157,8 @@ def describe(out: Path) -> dict[str, Any]:
 
 def _note(plan: Plan, cast: Cast, tried: set[str], problems: dict[str, str]) -> None:
     """Write run.json. Of what was tried now, earlier problems are forgotten."""
-    before = describe(plan.out) if (plan.out / ABOUT).exists() else {"codecs": {}, "problems": {}, "left_out": {}}
+    nothing: dict[str, Any] = {"codecs": {}, "problems": {}, "left_out": {}, "digests": {}}
+    before = describe(plan.out) if (plan.out / ABOUT).exists() else nothing
     here = {c.name: {"label": c.label, "about": c.about, "ours": c.ours} for c in cast.codecs}
     about = {
         "fdeg": __version__,
@@ -153,10 +166,9 @@ def _note(plan: Plan, cast: Cast, tried: set[str], problems: dict[str, str]) -> 
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "jobs": plan.jobs or _processors(),
-        "kind": str(cast.kind),
+        **_settings(plan, cast),
         "pictures": [picture.name for picture in cast.pictures],
-        "metrics": list(cast.metrics),
-        "classes": bool(plan.classes),
+        "digests": before["digests"] | {picture.name: picture.digest for picture in cast.pictures},
         "codecs": before["codecs"] | here,
         "left_out": {k: v for k, v in (before["left_out"] | cast.missing).items() if k not in before["codecs"] | here},
         "problems": {k: v for k, v in before["problems"].items() if k not in tried} | problems,

@@ -103,7 +103,8 @@ def _shown(picture: Picture, samples: NDArray[Any]) -> NDArray[np.uint8]:
     part = samples[bands, :MAX_SIDE, :MAX_SIDE].astype(np.float64)
     if samples.dtype != np.uint8:
         for k, band in enumerate(bands):
-            low, high = np.percentile(picture.samples[band][picture.valid[band]], (2, 98))
+            known = picture.samples[band][picture.valid[band]]
+            low, high = np.percentile(known, (2, 98)) if known.size else (0, 1)
             part[k] = (part[k] - low) * 255 / max(high - low, 1)
     return np.clip(part + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0)
 

@@ -56,6 +56,8 @@ class _Raster:
         if not self.bands:
             raise RasterError(f"{path}: holds no band besides transparency")
         self.dtype: str = data.dtypes[self.bands[0] - 1]
+        if self.dtype.startswith("complex"):
+            raise RasterError(f"{path}: samples are {self.dtype}, whose errors have no order; take their real bands")
         self.names = [_name(data.descriptions[b - 1], data.colorinterp[b - 1].name) for b in self.bands]
         self.shape = (len(self.bands), data.height, data.width)
         self._nodata = [data.nodatavals[b - 1] for b in self.bands]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,9 +20,9 @@ SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg"}
 Picture = NDArray[Any]  # uint8, or float32 around [0, 1]
 
 
-def load_folder(folder: Path) -> list[Picture]:
-    """Every picture below `folder` as (row, column, 3), several of a scene with more than three bands."""
-    return [picture for path in pictures_in(folder) for picture in load(path)]
+def load_folder(folder: Path, without: Path | None = None) -> list[Picture]:
+    """Every picture of `pictures_in` as (row, column, 3), several of a scene with more than three bands."""
+    return [picture for path in pictures_in(folder, without) for picture in load(path)]
 
 
 def load(path: Path) -> list[Picture]:
@@ -43,12 +44,19 @@ def as_unit(picture: Picture) -> NDArray[np.float32]:
     return x / np.float32(255) if picture.dtype == np.uint8 else x
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures below `folder`, in the order of their names."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+def pictures_in(folder: Path, without: Path | None = None) -> list[Path]:
+    """The pictures below `folder`, but for the folder `without`, in the order of their names."""
+    paths = sorted(files_below(folder, SUFFIXES, without))
     if not paths:
         raise FdegError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
     return paths
+
+
+def files_below(folder: Path, suffixes: Iterable[str], without: Path | None = None) -> list[Path]:
+    """The files of these suffixes, but for hidden ones and those in the folder `without`, where a run puts its own pictures."""
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    visible = (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return [p for p in visible if without is None or without.resolve() not in p.resolve().parents]
 
 
 class Crops:

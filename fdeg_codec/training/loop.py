@@ -8,7 +8,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +166,10 @@ class Trainer:
     def _forget_later_rows(self) -> None:
         """Rows of the log from after the checkpoint: those steps come again."""
         log = self.out / LOG
-        rows = log.read_text().splitlines(keepends=True) if log.exists() else []
-        log.write_text("".join(row for row in rows if json.loads(row)["step"] <= self.step))
+        kept = [row for row in rows_of(log) if row["step"] <= self.step] if log.exists() else []
+        partial = self.out / f"{LOG}.part"
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        partial.replace(log)
 
     def run(self, validation: list[Picture], max_minutes: float = math.inf) -> None:
         """Train to the last step or the time limit; log, validate and save on the way. Step 0 begins the folder anew."""
@@ -199,6 +201,15 @@ class Trainer:
     def log(self, row: dict[str, Any]) -> None:
         with (self.out / LOG).open("a") as log:
             log.write(json.dumps(row) + "\n")
+
+
+def rows_of(log: Path) -> list[dict[str, Any]]:
+    """The rows of a log, but for one that was cut off."""
+    rows = []
+    for line in log.read_text().splitlines():
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
 
 
 def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:

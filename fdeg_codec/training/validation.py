@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.goal import presets
 from fdeg_codec.raster.source import Source
 from fdeg_codec.training.data import pictures_in
+from fdeg_codec.training.loop import rows_of
 
 
 def check(pictures: Path) -> None:
@@ -50,7 +50,7 @@ def plot(log: Path, target: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows = rows_of(log)
     steps, checks = [r for r in rows if "loss" in r], [r for r in rows if "validation" in r]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     at = [r["step"] for r in steps]

@@ -16,7 +16,7 @@ import fdeg_codec
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.evaluation import curves, measure, report, run, summary, table
 from fdeg_codec.evaluation.codec import Codec
-from fdeg_codec.evaluation.pictures import find, kind_of
+from fdeg_codec.evaluation.pictures import Kind, find, kind_of
 from fdeg_codec.evaluation.rivals import rivals
 from fdeg_codec.evaluation.run import Plan
 from tests.cli.conftest import Run
@@ -132,6 +132,44 @@ def test_results_that_do_not_belong_together_are_not_mixed(folder: Path) -> None
     with pytest.raises(UsageError, match="its results of jpeg are of libjpeg "):
         run.run(plan(folder, codecs=("jpeg",), resume=True))
     assert len(table.read(run.run(plan(folder, codecs=("jpeg",), overwrite=True, limit=1)))) == 7 + 6
+
+
+def test_going_on_with_other_pictures_of_the_same_names_is_refused(folder: Path) -> None:
+    run.run(plan(folder, codecs=("jpeg",), models=()))
+    Image.fromarray(landscape(64, 96, seed=9).transpose(1, 2, 0)).save(folder / "beach4.png")
+    with pytest.raises(UsageError, match=r"its results of beach4\.png are of another picture"):
+        run.run(plan(folder, codecs=("jpeg",), models=(), resume=True))
+    with pytest.raises(UsageError, match="ndvi None and not"):
+        run.run(plan(folder, codecs=("jpeg",), models=(), resume=True, ndvi=(1, 2)))
+
+
+def test_the_pictures_of_a_report_are_not_evaluated(folder: Path) -> None:
+    within = {"out": folder / "report", "codecs": ("jpeg", "jpeg2000"), "models": (), "metrics": ("psnr",)}
+    out = run.run(plan(folder, **within)).parent
+    report.write(out, "jpeg2000", (folder,))
+    assert [*out.rglob("*.png")]
+    report.write(run.run(plan(folder, **within, resume=True)).parent, "jpeg2000", (folder,))
+    assert {p.picture for p in run.points_of(out)} == {"beach4.png", "beach14.png", "forest4.png"}
+
+
+def test_a_report_of_one_tiny_picture_claims_no_interval_and_may_outlive_a_model(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JPEG 2000 takes the same few bytes at several settings, and then the model is gone."""
+    Image.fromarray(landscape(32, 32).transpose(1, 2, 0)).save(tmp_path / "a.png")
+    out = run.run(plan(tmp_path / "a.png", metrics=("psnr",))).parent
+    here = report.find_codec
+
+    def find_codec(kind: Kind, name: str) -> Codec:
+        if name == "tiny":
+            raise FdegError("tiny: no such model")
+        return here(kind, name)
+
+    monkeypatch.setattr(report, "find_codec", find_codec)
+    target = report.write(out, "jpeg2000", (tmp_path / "a.png",))
+    (shown,) = re.findall(r"<p>(a.png, [^<]*)</p>", target.read_text())
+    assert shown.endswith("; no longer here: fdeg (tiny).")
+    assert " to " not in (out / "table.md").read_text()
 
 
 def test_processes_give_what_one_gives(folder: Path) -> None:

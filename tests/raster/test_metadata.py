@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -95,6 +96,17 @@ def test_tags_names_and_units(folder: Path) -> None:
         assert after.tags(3)["note"] == "ü"
         for name in ("descriptions", "units", "scales", "offsets", "colorinterp", "transform"):
             assert getattr(after, name) == getattr(before, name)
+
+
+@pytest.mark.parametrize("text", ['["a"]', '{"a": "b"}'])
+def test_a_document_beside_a_raster_crashes_nothing_and_becomes_no_tag(folder: Path, text: str) -> None:
+    """rasterio 1.5 crashes on the first, and takes the second for a tag."""
+    path = write(folder / "a.tif", samples(1))
+    domain = f'<Metadata domain="json:ISIS3" format="json">{escape(text)}</Metadata>'
+    (folder / "a.tif.aux.xml").write_text(f"<PAMDataset>{domain}</PAMDataset>")
+    with rasterio.open(path) as raster:
+        assert "json:ISIS3" in raster.tag_namespaces()
+        assert metadata.describe(raster).tags.keys() <= {""}
 
 
 def test_what_describes_the_lost_pixels_is_left_out(folder: Path) -> None:

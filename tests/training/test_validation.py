@@ -21,7 +21,7 @@ from fdeg_codec.cli.main import fdeg
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.training.config import CONFIGS, find_config
 from fdeg_codec.training.data import load_folder
-from fdeg_codec.training.loop import Trainer
+from fdeg_codec.training.loop import LOG, Trainer, rows_of
 from fdeg_codec.training.validation import table
 from tests.pictures import landscape
 from tests.raster.rasters import samples, write
@@ -128,6 +128,24 @@ def test_training_replaces_a_training_only_if_told_to(run: Path, tmp_path: Path)
         with pytest.raises(FdegError, match="empty: holds no pictures"):
             train(run, out, word, "--train", tmp_path / "empty")
         assert contents(out) == before
+
+
+def test_a_log_that_was_cut_off_stops_no_training(run: Path, tmp_path: Path) -> None:
+    trainer = Trainer(
+        find_config(str(run / "small.toml")), load_folder(run / "pictures"), tmp_path / "out", torch.device("cpu")
+    )
+    trainer.save()
+    (tmp_path / "out" / LOG).write_text('{"step": 0, "loss": 1}\n{"step": 0, "lo')
+    trainer.resume()
+    assert rows_of(tmp_path / "out" / LOG) == [{"step": 0, "loss": 1}]
+
+
+def test_the_pictures_of_a_run_do_not_train_it(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for name in ("a.png", "out/log.png", ".hidden.png"):
+        shutil.copy(run / "pictures" / "0.png", tmp_path / name)
+    assert len(load_folder(tmp_path, tmp_path / "out")) == 1
+    assert len(load_folder(tmp_path)) == 2
 
 
 def test_a_training_that_begins_begins_its_log(run: Path, tmp_path: Path) -> None:
