@@ -88,12 +88,13 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        wanted = None if self.name.endswith("...") else self.name.count(",") + 1
         try:
             numbers = tuple(int(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is not whole numbers with commas between them", param, ctx)
-        if not self.name.endswith("...") and len(numbers) != (wanted := self.name.count(",") + 1):
-            self.fail(f"{value!r} is not {wanted} numbers with commas between them", param, ctx)
+            numbers = ()
+        if not numbers or len(numbers) != (wanted or len(numbers)):
+            self.fail(f"{value!r} is not {f'{wanted} ' if wanted else ''}whole numbers with commas between them", param, ctx)
         return numbers
 
 

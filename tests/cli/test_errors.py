@@ -58,8 +58,8 @@ def test_bad_usage_of_encode(fdeg: Run, raster: Path, arguments: list[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["x.tif", "--window", "1,2,3"], "four whole numbers"),
-        (["x.tif", "--window", "a,b,c,d"], "four whole numbers"),
+        (["x.tif", "--window", "1,2,3"], "4 whole numbers"),
+        (["x.tif", "--window", "a,b,c,d"], "4 whole numbers"),
         (["x.tif", "--window", "0,0,121,64"], "window 0,0,121,64 (column, row, width, height) leaves the picture of 120 x 64"),
         (["x.tif", "--window=-1,0,5,5"], "120 x 64"),
         (["x.bmp"], ".png"),
