@@ -102,7 +102,7 @@ class Up(nn.Module):
         assert bias is not None
         out = add(self.body(x), bias[:, None, None])
         # Not by the transposed convolution itself: that of torch 2.13 corrupts memory in its backward pass (8 channels).
-        out[:, :, ::2, ::2] += F.conv2d(x, weight.transpose(0, 1))
+        out[:, :, ::2, ::2].add_(F.conv2d(x, weight.transpose(0, 1)))
         return out
 
 
