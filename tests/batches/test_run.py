@@ -303,7 +303,9 @@ def test_ctrl_c_ends_the_command_with_nothing_half_done(weights: Path, folder: P
     write(folder / "a-large-one.tif", samples(3, height=3000, width=1000))
     out = tmp_path / "out"
     words = ["batch", str(folder), str(out), "--model", "tiny", "--tile", "64", "--jobs", "2"]
-    command = [sys.executable, "-W", "ignore", "-c", "from fdeg_codec.cli.main import main; main()", *words]
+    # A suite that runs in the background has its children ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-W", "ignore", "-c", f"{code}; from fdeg_codec.cli.main import main; main()", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         while not list(out.rglob(".fdeg-draft-*/a-large-one.fdg")):
             assert process.poll() is None
