@@ -58,6 +58,7 @@ class Cast:
     codecs: list[Codec]
     metrics: tuple[str, ...]
     missing: dict[str, str]
+    digests: dict[str, str]  # of the pictures' files, by name
 
 
 def run(plan: Plan, progress: Progress | None = None) -> Path:
@@ -98,7 +99,8 @@ def choose(plan: Plan) -> Cast:
         absent |= {c.name: "too slow for --quick" for c in others if c.slow}
         others = [c for c in others if not c.slow]
     own = [c for c in ours.models(plan.models) if c.takes(kind)]
-    return Cast(pictures, kind, [*own, *others], tuple(n for n in asked if n not in missing), missing | absent)
+    measured = tuple(n for n in asked if n not in missing)
+    return Cast(pictures, kind, [*own, *others], measured, missing | absent, {p.name: p.digest for p in pictures})
 
 
 def _prepare(plan: Plan, cast: Cast) -> set[tuple[str, str, float]]:
@@ -132,9 +134,9 @@ def _agree(plan: Plan, cast: Cast) -> None:
     for name, value in _settings(plan, cast).items():
         if before[name] != value:
             raise UsageError(f"{plan.out}: its results have {name} {before[name]} and not {value}; --overwrite begins anew")
-    for picture in cast.pictures:
-        if before["digests"].get(picture.name, picture.digest) != picture.digest:
-            raise UsageError(f"{plan.out}: its results of {picture.name} are of another picture; --overwrite begins anew")
+    for name, digest in cast.digests.items():
+        if before["digests"].get(name, digest) != digest:
+            raise UsageError(f"{plan.out}: its results of {name} are of another picture; --overwrite begins anew")
 
 
 def _settings(plan: Plan, cast: Cast) -> dict[str, Any]:
@@ -168,7 +170,7 @@ def _note(plan: Plan, cast: Cast, tried: set[str], problems: dict[str, str]) -> 
         "jobs": plan.jobs or _processors(),
         **_settings(plan, cast),
         "pictures": [picture.name for picture in cast.pictures],
-        "digests": before["digests"] | {picture.name: picture.digest for picture in cast.pictures},
+        "digests": before["digests"] | cast.digests,
         "codecs": before["codecs"] | here,
         "left_out": {k: v for k, v in (before["left_out"] | cast.missing).items() if k not in before["codecs"] | here},
         "problems": {k: v for k, v in before["problems"].items() if k not in tried} | problems,
