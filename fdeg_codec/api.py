@@ -7,9 +7,10 @@ from pathlib import Path
 
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.encode import Progress, encode
+from fdeg_codec.codec.windows import AnyWindow
 from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.scene import AnyWindow, Scene
+from fdeg_codec.scene import Scene
 
 __all__ = ["decode", "encode", "open"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from fdeg_codec.codec.contents import contents
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece
 from fdeg_codec.codec.engine import load_engine
-from fdeg_codec.codec.smaller import check_scale, shrink_span
-from fdeg_codec.codec.tiles import Grid, Span
+from fdeg_codec.codec.tiles import Grid
+from fdeg_codec.codec.windows import AnyWindow, Window, smaller, spans, whole
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.container.salvage import Salvager
@@ -33,20 +33,8 @@ if TYPE_CHECKING:
     from rasterio.coords import BoundingBox
     from rasterio.crs import CRS
     from rasterio.transform import Affine
-    from rasterio.windows import Window as RasterioWindow
 
     from fdeg_codec.codec.encode import Progress
-
-AnyWindow: TypeAlias = "tuple[int, int, int, int] | RasterioWindow"
-
-
-class Window(NamedTuple):
-    """A rectangle of pixels."""
-
-    column: int
-    row: int
-    width: int
-    height: int
 
 
 class Scene:
@@ -187,7 +175,7 @@ class Scene:
         """
         w = self._inside(window)
         bands = self._bands(indexes)
-        part = _smaller(w, scale)
+        part = smaller(w, scale)
         out = np.empty((len(bands), part.height, part.width), self.dtype)
         hidden = np.zeros(out.shape if masked else 0, bool)
         for piece in self._pieces(w, scale, bands):
@@ -219,7 +207,7 @@ class Scene:
 
         target, w = Path(target), self._inside(window)
         driver = driver_of(target, cog)
-        part, chosen = _smaller(w, scale), self._bands(bands)
+        part, chosen = smaller(w, scale), self._bands(bands)
         described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
         described = metadata.chosen(described, [band + 1 for band in chosen])
         with replacing(target, overwrite) as partial:
@@ -227,7 +215,7 @@ class Scene:
             shape = len(chosen), part.height, part.width
             value = self._first_nodata(chosen)
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
-                total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*_spans(w)))
+                total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*spans(w)))
                 for done, piece in enumerate(self._pieces(w, scale, chosen, (value,) * self.count), 1):
                     samples, mask = piece.of(chosen, value)
                     sink.write(samples, piece.row - part.row, piece.column - part.column, mask)
@@ -262,7 +250,7 @@ class Scene:
     def _pieces(self, w: Window, scale: int, bands: list[int] | None = None, nodata: Nodata | None = None) -> Iterator[Piece]:
         decoder = self._opened()
         with self._naming():
-            yield from decoder.pieces(*_spans(w), scale, bands, nodata)
+            yield from decoder.pieces(*spans(w), scale, bands, nodata)
 
     def _bands(self, indexes: int | Sequence[int] | None) -> list[int]:
         """The bands, from 0, of numbers from 1."""
@@ -292,7 +280,7 @@ class Scene:
         if self._stream.closed:
             raise UsageError(f"{self.path}: is closed")
         _, height, width = self.shape
-        w = Window(0, 0, width, height) if window is None else Window(*_whole(window))
+        w = Window(0, 0, width, height) if window is None else Window(*whole(window))
         if w.column < 0 or w.row < 0 or w.width < 1 or w.height < 1 or w.column + w.width > width or w.row + w.height > height:
             raise UsageError(
                 f"{self.path}: window {w.column},{w.row},{w.width},{w.height} (column, row, width, height) "
@@ -303,25 +291,3 @@ class Scene:
                 f"{self.path}: {w.width} x {w.height} pixels are more than the {self._max_pixels} that --max-pixels allows"
             )
         return w
-
-
-def _whole(window: AnyWindow) -> tuple[int, int, int, int]:
-    """Column, row, width and height; of rasterio's windows, too."""
-    numbers = window if isinstance(window, Sequence) else window.flatten()
-    try:
-        column, row, width, height = (int(n) for n in numbers)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"window {numbers}: column, row, width and height make one") from error
-    if (column, row, width, height) != tuple(numbers):
-        raise UsageError(f"window {numbers}: whole pixels only")
-    return column, row, width, height
-
-
-def _smaller(w: Window, scale: int) -> Window:
-    """A window in pixels of the smaller picture, those that it meets."""
-    rows, columns = (shrink_span(span, check_scale(scale)) for span in _spans(w))
-    return Window(columns.start, rows.start, columns.size, rows.size)
-
-
-def _spans(w: Window) -> tuple[Span, Span]:
-    return Span(w.row, w.row + w.height), Span(w.column, w.column + w.width)

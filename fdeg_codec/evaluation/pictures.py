@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.codec.windows import Window
 from fdeg_codec.errors import FdegError, RasterError, UsageError
 from fdeg_codec.evaluation.compare import find_ndvi, sample_range
 from fdeg_codec.evaluation.views import view
-from fdeg_codec.scene import Window
 from fdeg_codec.training.data import files_below
 
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jp2", ".jpg", ".jpeg"}

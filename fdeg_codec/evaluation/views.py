@@ -19,12 +19,13 @@ from rasterio import windows
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
+from fdeg_codec.codec.windows import Window
 from fdeg_codec.container.header import SIGNATURE
 from fdeg_codec.errors import RasterError
 from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.source import is_missing
 from fdeg_codec.raster.validity import sane
-from fdeg_codec.scene import Scene, Window
+from fdeg_codec.scene import Scene
 
 BLOCK = 1024  # what is read at a time
 CACHE_BYTES = 128 << 20
