@@ -51,9 +51,10 @@ def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the models tiny, tiny-none and tiny-serial, where fdeg finds it, also in child processes."""
+    """A folder with the models tiny, tiny-none, tiny-quarters and tiny-serial, where fdeg finds it, also in child processes."""
     folder = tmp_path_factory.mktemp("weights")
-    for name, context in (("tiny", "checkerboard"), ("tiny-none", "none"), ("tiny-serial", "serial")):
+    contexts: tuple[ContextKind, ...] = ("none", "quarters", "serial")
+    for name, context in {"tiny": "checkerboard", **{f"tiny-{context}": context for context in contexts}}.items():
         export(tiny(context), folder, name, {})  # type: ignore[arg-type]
     before = os.environ.get(SEARCH_VARIABLE)
     os.environ[SEARCH_VARIABLE] = str(folder)

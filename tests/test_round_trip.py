@@ -12,7 +12,7 @@ import fdeg_codec
 from tests.pictures import landscape
 
 
-@pytest.mark.parametrize("model", ["tiny", "tiny-none"])
+@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-quarters"])
 @pytest.mark.parametrize("shape", [(1, 1), (17, 5), (64, 64), (130, 200), (192, 300)])
 def test_every_size_comes_back_in_its_size(weights: Path, tmp_path: Path, shape: tuple[int, int], model: str) -> None:
     source = tmp_path / "in.tif"

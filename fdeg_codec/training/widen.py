@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fdeg_codec.networks.context import CORNERS, SIDES
 from fdeg_codec.networks.entropy_model import COMPONENTS
 from fdeg_codec.networks.fdegcnet import BANDS, STRIDE, FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
@@ -27,6 +28,8 @@ PER_LATENT = {
 @torch.no_grad()
 def begin_with(net: FDEGCNet, found: dict[str, Tensor], crops: Crops) -> int:
     """Take the tensors that fit, also those of a network without our linear latents; returns how many."""
+    if net.entropy.kind == "quarters":
+        found = _in_quarters(found)
     gains = found.get("entropy.y_gain.table")
     fewer = gains is not None and gains.shape[1] == net.architecture.shaped < net.architecture.latent
     taken = 0
@@ -44,6 +47,18 @@ def begin_with(net: FDEGCNet, found: dict[str, Tensor], crops: Crops) -> int:
     if fewer and taken:
         _add_linear_latents(net, crops)
     return taken
+
+
+def _in_quarters(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A checkerboard's context as one of quarters that says the same, and nothing yet to the cells it told nothing."""
+    names = ("entropy.context.weight", "entropy.context.bias")
+    weight, bias = (found.get(name) for name in names)
+    if weight is None or bias is None or len(weight) != len(SIDES):
+        return found
+    corners = weight.new_zeros(len(CORNERS), *weight.shape[1:])
+    silent = torch.zeros_like(bias)
+    wider = torch.cat((corners, weight, corners)), torch.cat((silent, bias, silent))
+    return {**found, **dict(zip(names, wider, strict=True))}
 
 
 def _add_linear_latents(net: FDEGCNet, crops: Crops) -> None:

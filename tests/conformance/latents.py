@@ -143,8 +143,16 @@ def outside(number: int, half: int) -> int:
     return (number // 2 + half + 1) * (-1 if number % 2 else 1)
 
 
+QUARTERS = ((0, 2), (3, 1))  # when the cells of each 2 x 2 have their turn
+
+
 def passes(context: str, height: int, width: int) -> list[list[tuple[int, int]]]:
     """The cells (row, column) of each pass."""
-    turn = {"none": lambda r, c: 0, "checkerboard": lambda r, c: (r + c) % 2, "serial": lambda r, c: c + 3 * r}[context]
+    turn = {
+        "none": lambda r, c: 0,
+        "checkerboard": lambda r, c: (r + c) % 2,
+        "quarters": lambda r, c: QUARTERS[r % 2][c % 2],
+        "serial": lambda r, c: c + 3 * r,
+    }[context]
     cells = [(r, c) for r in range(height) for c in range(width)]
     return [[cell for cell in cells if turn(*cell) == t] for t in sorted({turn(*cell) for cell in cells})]

@@ -41,6 +41,7 @@ from tests.pictures import landscape
 
 MODELS: dict[str, dict[str, Any]] = {context: {"context": context} for context in ("checkerboard", "none", "serial")}
 MODELS["slices"] = {"slices": (1, 2, 5)}
+MODELS["quarters"] = {"context": "quarters", "slices": (1, 2, 5)}
 Setup = Callable[[Any], None]
 
 
@@ -83,7 +84,7 @@ def holes(data: np.ndarray, value: float, apart: bool = False) -> np.ndarray:
 
 def encoded(data: np.ndarray, setup: Setup | None = None, mask: np.ndarray | None = None, **options: Any) -> bytes:
     """The picture in a GeoTIFF, encoded; options of encode are told from those of the raster by their names."""
-    ours = {"quality": 3, "tile": 64, "model": "checkerboard"}
+    ours = {"quality": 3, "tile": 64, "model": "checkerboard", "precision": "float32"}
     ours |= {name: options.pop(name) for name in ("quality", "lambda_", "tile", "model", "max_error") if name in options}
     if "lambda_" in ours:
         del ours["quality"]

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.conformance.latents import QUARTERS
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 SCALE_STEP = math.log(2000) / 63
@@ -91,16 +93,28 @@ class Network:
         return np.concatenate((means, scales, 64 * shares[:2]))
 
     def _context(self, y: Array, row: int, column: int) -> Array | None:
-        kind = self.architecture["context"]
-        if kind == "none" or (kind == "checkerboard" and (row + column) % 2 == 0):
-            return None
+        kind, turn = self.architecture["context"], QUARTERS[row % 2][column % 2]
         window = [(r, c) for r in range(-2, 3) for c in range(-2, 3)]
-        taps = [(r, c) for r, c in window if ((r, c) < (0, 0) if kind == "serial" else (r + c) % 2)]
-        kernel, out = self.weights("context")
-        for (r, c), tap in zip(taps, kernel, strict=True):
-            r, c = row + r, column + c  # noqa: PLW2901
-            if 0 <= r < y.shape[0] and 0 <= c < y.shape[1]:
-                out = out + y[r, c] * np.exp(-self.y_gain) @ tap
+        before = [place for place in window if place < (0, 0)]
+        sides, corners = [(r, c) for r, c in window if (r + c) % 2], [(r, c) for r, c in window if r % 2 and c % 2]
+        parts = {
+            "none": [],
+            "checkerboard": [(sides, turn > 1)],
+            "quarters": [(corners, turn == 1), (sides, turn > 1), (corners, turn == 3)],
+            "serial": [(before, True)],
+        }[kind]
+        if not any(sees for _, sees in parts):
+            return None
+        kernel, bias = self.weights("context")
+        out, at = np.zeros(bias.size // len(parts)), 0
+        for (places, sees), offset in zip(parts, np.split(bias, len(parts)), strict=True):
+            taps = kernel[at : at + len(places)]
+            at += len(places)
+            out = out + offset * sees
+            for (r, c), tap in zip(places, taps, strict=True):
+                r, c = row + r, column + c  # noqa: PLW2901
+                if sees and 0 <= r < y.shape[0] and 0 <= c < y.shape[1]:
+                    out = out + y[r, c] * np.exp(-self.y_gain) @ tap
         return out
 
     def _heam(self, x: Array, name: str) -> Array:

@@ -248,7 +248,7 @@ def test_red_green_and_blue_come_first(weights: Path, tmp_path: Path) -> None:
     assert file.sections["bands"]["colours"] == ["undefined", "blue", "green", "red"]
 
 
-@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-serial"])
+@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-quarters", "tiny-serial"])
 def test_latents_follow_from_the_text(weights: Path, tmp_path: Path, model: str) -> None:
     file = encoded(tmp_path, landscape(80, 60), model, quality=5)
     assert all(planes[0].any() for planes in decoder.latents(file, weights / f"{model}.safetensors"))

@@ -31,7 +31,7 @@ from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.sink import Sink
 from fdeg_codec.raster.stac import stac
 
-KINDS = ("none", "checkerboard", "serial")
+KINDS = ("none", "checkerboard", "quarters", "serial")
 LATENT, HYPER = 2, 2
 MEMORY = Path("/dev/shm")  # where a file system in memory has its place
 SMALL = 1 << 14  # samples of a picture that is worth writing
@@ -143,7 +143,7 @@ def entropy(data: bytes) -> None:
     if len(data) < 3:
         return
     height, width = data[1] % 5 + 1, data[1] // 5 % 5 + 1
-    predictor: Any = Stub(KINDS[data[0] % 3], data[2] % 32)
+    predictor: Any = Stub(KINDS[data[0] % len(KINDS)], data[2] % 32)
     with suppress(FdegError):
         decode_plane(predictor, data[3:], height, width)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from fdeg_codec.networks.context import Context, passes, taps
+from fdeg_codec.networks.context import PARTS, Context, passes, turns
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
@@ -100,7 +101,7 @@ def test_prior_is_a_distribution() -> None:
     torch.testing.assert_close(mass.sum((1, 2)), torch.ones(5, dtype=torch.float64), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ["none", "checkerboard", "serial"])
+@pytest.mark.parametrize("kind", ["none", "checkerboard", "quarters", "serial"])
 @pytest.mark.parametrize("size", [(1, 1), (3, 7), (8, 5)])
 def test_passes_reach_every_cell_once_and_after_its_context(kind, size) -> None:
     turn = torch.full(size, -1)
@@ -108,20 +109,19 @@ def test_passes_reach_every_cell_once_and_after_its_context(kind, size) -> None:
         assert (turn[rows, columns] == -1).all()
         turn[rows, columns] = k
     assert (turn >= 0).all()
-    if kind == "none":
-        return
-    for row in range(size[0]):
-        for column in range(size[1]):
-            seen = [(row + r - 2, column + c - 2) for r, c in taps(kind)]
-            inside = [turn[r, c] for r, c in seen if 0 <= r < size[0] and 0 <= c < size[1]]
-            if kind == "serial" or (row + column) % 2:
-                assert all(t < turn[row, column] for t in inside)
+    rows, columns = np.indices(size)
+    own = turns(kind, rows, columns)
+    for row, column in np.ndindex(size):
+        taps = [tap for part in PARTS[kind] if own[row, column] in part.by or not part.by for tap in part.taps]
+        seen = [(row + r - 2, column + c - 2) for r, c in taps]
+        assert all(turn[r, c] < turn[row, column] for r, c in seen if 0 <= r < size[0] and 0 <= c < size[1])
 
 
-@pytest.mark.parametrize("kind", ["checkerboard", "serial"])
+@pytest.mark.parametrize("kind", ["checkerboard", "quarters", "serial"])
 def test_context_by_passes_is_the_convolution_of_training(kind) -> None:
     torch.manual_seed(0)
     context = Context(kind, 6, 10).double()
+    torch.nn.init.normal_(context.bias)
     y = torch.randn(2, 6, 7, 9, dtype=torch.float64)
     whole = context(y).permute(0, 2, 3, 1)
     known = torch.zeros(2, 7, 9, 6, dtype=torch.float64)
@@ -132,7 +132,7 @@ def test_context_by_passes_is_the_convolution_of_training(kind) -> None:
         known[:, cells[0], cells[1]] = y.permute(0, 2, 3, 1)[:, cells[0], cells[1]]
 
 
-@pytest.mark.parametrize("kind", ["none", "checkerboard", "serial"])
+@pytest.mark.parametrize("kind", ["none", "checkerboard", "quarters", "serial"])
 def test_mixtures_slice_by_slice_are_those_of_training(kind) -> None:
     torch.manual_seed(0)
     model = EntropyModel(6, 8, 10, kind, (1, 2, 3)).double().requires_grad_(False)
