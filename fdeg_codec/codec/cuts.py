@@ -34,7 +34,8 @@ def encode_tile(
         return [b""] * len(groups) + layers + [b""] * len(groups) * bool(raster.bounds)
     entries, residuals = [], []
     for group in groups:
-        entry, y = encode_picture(engine, planes.spread(unit_of(raster, cut, group)), log2_lambda, effort)
+        picture, counts = planes.spread(unit_of(raster, cut, group)), planes.spread(counted(cut, group))
+        entry, y = encode_picture(engine, picture, counts, log2_lambda, effort)
         entries.append(entry)
         if raster.max_error is not None:
             x = exact.picture(engine, y, log2_lambda, (len(group), *cut.samples.shape[1:]))
@@ -50,6 +51,12 @@ def order_of(raster: Source) -> list[int]:
 def unit_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
     """What analysis sees of some bands of a tile."""
     return extended(raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group])))
+
+
+def counted(cut: Cut, group: list[int]) -> NDArray[np.float32]:
+    """1 where an error in what analysis sees is one in the scene, else 0."""
+    valid = np.stack([cut.valid(band) for band in group])
+    return np.pad(valid, _to_whole_latents(valid)).astype(np.float32)
 
 
 def known(raster: Source, cut: Cut, group: list[int]) -> list[exact.Band]:
@@ -74,5 +81,9 @@ def fill(cut: Cut, band: int, mapping: Mapping) -> NDArray[Any]:
 
 def extended(unit: NDArray[np.float32]) -> NDArray[np.float32]:
     """A tile filled up to whole latents by its mirror image."""
-    down, across = (-n % STRIDE for n in unit.shape[1:])
-    return np.pad(unit, ((0, 0), (0, down), (0, across)), "reflect")
+    return np.pad(unit, _to_whole_latents(unit), "reflect")
+
+
+def _to_whole_latents(bands: NDArray[Any]) -> tuple[tuple[int, int], ...]:
+    """What (band, row, column) lack on each side."""
+    return (0, 0), *((0, -n % STRIDE) for n in bands.shape[1:])

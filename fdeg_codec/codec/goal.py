@@ -6,7 +6,7 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-from fdeg_codec.codec.effort import DEFAULT_EFFORT, PASSES
+from fdeg_codec.codec.effort import DEFAULT_EFFORT, EFFORTS
 from fdeg_codec.codec.target import Target, Word
 from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT
 from fdeg_codec.errors import UsageError
@@ -37,8 +37,8 @@ def goal_of(
     for name, value in (("lambda", lambda_), ("bpp", bpp), ("size", size), ("psnr", psnr), ("max-error", max_error)):
         if value is not None and not isinstance(value, Real):
             raise UsageError(f"--{name} {value!r}: a number")
-    if not 0 <= effort < len(PASSES):
-        raise UsageError(f"--effort {effort}: efforts are 0 to {len(PASSES) - 1}")
+    if not 0 <= effort < len(EFFORTS):
+        raise UsageError(f"--effort {effort}: efforts are 0 to {len(EFFORTS) - 1}")
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     words: tuple[tuple[Word, float | None], ...] = (("bpp", bpp), ("size", size), ("psnr", psnr))

@@ -10,7 +10,11 @@ import rasterio
 from skimage.metrics import mean_squared_error
 
 import fdeg_codec
+from fdeg_codec.codec.effort import encode_picture
+from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.container.header import fixed_point
 from fdeg_codec.errors import UsageError
+from fdeg_codec.weights import DEFAULT_MODEL
 from tests.pictures import landscape
 
 SIDE = 192
@@ -40,15 +44,35 @@ def test_effort_pays(picture: Path, tmp_path: Path, quality: int, share: float) 
     assert patient < share * min(plain, default)
 
 
-def test_the_same_file_every_time(picture: Path, tmp_path: Path) -> None:
+def test_annealing_goes_further(tmp_path: Path) -> None:
+    path = tmp_path / "picture.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=96, height=96, count=3, dtype="uint8") as raster:
+        raster.write(landscape(96, 96, seed=4))
+    descent, annealing = (loss(path, tmp_path / "x.fdg", effort, 6) for effort in (6, 8))
+    assert annealing < 0.99 * descent
+
+
+@pytest.mark.parametrize("effort", [3, 8])
+def test_the_same_file_every_time(weights: Path, picture: Path, tmp_path: Path, effort: int) -> None:
     files = [tmp_path / "a.fdg", tmp_path / "b.fdg"]
     for file in files:
-        fdeg_codec.encode(picture, file, effort=3)
+        fdeg_codec.encode(picture, file, model="tiny", effort=effort)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-serial"])
-@pytest.mark.parametrize("effort", [0, 1, 3])
+def test_what_does_not_count_costs_less() -> None:
+    """Under nodata, for example."""
+    engine = load_engine(DEFAULT_MODEL, "cpu", "float32")
+    x = landscape(128, 128, seed=3).astype(np.float32) / 255
+    counts = np.ones_like(x)
+    whole, _ = encode_picture(engine, x, counts, fixed_point(2048), 4)
+    counts[:, :, 64:] = 0
+    half, _ = encode_picture(engine, x, counts, fixed_point(2048), 4)
+    assert len(half) < 0.99 * len(whole)
+
+
+@pytest.mark.parametrize("model", ["tiny", "tiny-none", "tiny-quarters", "tiny-serial"])
+@pytest.mark.parametrize("effort", [0, 1, 3, 8])
 def test_every_context_makes_an_effort(weights: Path, picture: Path, tmp_path: Path, model: str, effort: int) -> None:
     fdeg_codec.encode(picture, tmp_path / "x.fdg", model=model, effort=effort)
     with fdeg_codec.open(tmp_path / "x.fdg") as scene:
