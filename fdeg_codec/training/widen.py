@@ -1,13 +1,14 @@
-"""Another network's weights as a beginning, widened by linear latents for what its own leave.
+"""Another network's weights as a beginning: with wider transforms, and with more latents for what its own leave.
 
-However finely they are quantised, n latents of a patch say little more than its first n principal components. Those of
-what is left, as linear functions of the patch, are where more latents begin.
+Channels that are added to a transform say nothing to those that were there, and learn to. However finely they are
+quantised, n latents of a patch say little more than its first n principal components. Those of what is left, as linear
+functions of the patch, are where more latents begin.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fdeg_codec.networks.context import CORNERS, SIDES
 from fdeg_codec.networks.entropy_model import COMPONENTS
@@ -25,9 +26,12 @@ PER_LATENT = {
 }
 
 
+HEARD = 1e-3  # root of a gamma that begins as good as 0, where it would have no gradient
+
+
 @torch.no_grad()
 def begin_with(net: FDEGCNet, found: dict[str, Tensor], crops: Crops) -> int:
-    """Take the tensors that fit, also those of a network without our linear latents; returns how many."""
+    """Take the tensors that fit, also those of narrower transforms, or without our linear latents; returns how many."""
     if net.entropy.kind == "quarters":
         found = _in_quarters(found)
     gains = found.get("entropy.y_gain.table")
@@ -44,9 +48,32 @@ def begin_with(net: FDEGCNet, found: dict[str, Tensor], crops: Crops) -> int:
         if old.shape == new.shape:
             new.copy_(old)
             taken += 1
+        elif name.startswith(("analysis.", "synthesis.")):
+            taken += _grow(new, old, *_axes(net, name))
     if fewer and taken:
         _add_linear_latents(net, crops)
     return taken
+
+
+def _grow(new: Tensor, old: Tensor, out: int, into: int | None) -> bool:
+    """Put a tensor into a corner of a larger one, whose other inputs its outputs do not hear; whether it went in."""
+    sizes = list(zip(old.shape, new.shape, strict=False))
+    if old.dim() != new.dim() or any(a > b or (a < b and axis not in (out, into)) for axis, (a, b) in enumerate(sizes)):
+        return False
+    new.narrow(out, 0, old.shape[out])[...] = 0 if old.dim() > 2 else HEARD
+    new[tuple(slice(n) for n in old.shape)] = old
+    return True
+
+
+def _axes(net: FDEGCNet, name: str) -> tuple[int, int | None]:
+    """Of a tensor of the network: the axis of its outputs, and that of its inputs."""
+    owner, _, own = name.rpartition(".")
+    module, dims = net.get_submodule(owner), net.get_parameter(name).dim()
+    if own == "candidates":
+        return 1, 2
+    if isinstance(module, nn.ConvTranspose2d) and dims > 1:
+        return 1, 0
+    return 0, 1 if dims > 1 else None
 
 
 def _in_quarters(found: dict[str, Tensor]) -> dict[str, Tensor]:

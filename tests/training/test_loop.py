@@ -20,6 +20,7 @@ from fdeg_codec.training.config import Config, Stage, find_config
 from fdeg_codec.training.data import Ahead, Crops
 from fdeg_codec.training.export import export
 from fdeg_codec.training.loop import LOG, Trainer, validate
+from fdeg_codec.training.loss import forward
 from tests.pictures import landscape
 
 CONFIG = Config("tiny", Architecture((8, 8, 16), 16, 8, 24, 1), (Stage(0.5, 64, 2), Stage(1.0, 128, 1)), steps=20)
@@ -68,6 +69,23 @@ def test_a_wider_network_begins_with_what_it_knows_and_carries_what_that_leaves(
         ]
         before, after = (((picture - x) ** 2).mean().item() for picture in seen)
     assert after < 0.8 * before
+
+
+@pytest.mark.parametrize("change", [{"widths": (16, 8, 24)}, {"context": "quarters"}])
+def test_a_larger_network_begins_as_the_one_it_goes_on_from(tmp_path: Path, change: dict[str, object]) -> None:
+    """Wider transforms, whose new channels say nothing yet; a context of quarters, whose first half sees nothing yet."""
+    small = trained(tmp_path / "small", 20).averaged()
+    weights = export(small, tmp_path, "small", {}).with_suffix(".safetensors")
+    larger = Trainer(replace(CONFIG, architecture=replace(CONFIG.architecture, **change)), PICTURES, tmp_path / "larger", CPU)
+    larger.start_from(weights)
+    x = torch.from_numpy(larger.crops.batch(0, 4, 128))
+    level = torch.full((4,), 3.0)
+    with torch.no_grad():
+        before, after = (forward(net.eval(), x, level, noisy=False) for net in (small, larger.net))
+    torch.testing.assert_close(after.y, before.y, atol=5e-3, rtol=5e-3)
+    torch.testing.assert_close(after.y_bpp, before.y_bpp, atol=0, rtol=5e-3)
+    torch.testing.assert_close(after.mse, before.mse, atol=0, rtol=5e-3)
+    assert sum(p.numel() for p in larger.net.parameters()) > sum(p.numel() for p in small.parameters())
 
 
 def test_a_network_without_a_linear_path_learns(tmp_path: Path) -> None:
