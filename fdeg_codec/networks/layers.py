@@ -100,7 +100,8 @@ class Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.shortcut.weight, self.shortcut.bias
         assert bias is not None
-        out = add(self.body(x), bias[:, None, None])
+        out = self.body(x)
+        out = add(out, bias[:, None, None].to(out.dtype))
         # Not by the transposed convolution itself: that of torch 2.13 corrupts memory in its backward pass (8 channels).
         out[:, :, ::2, ::2].add_(F.conv2d(x, weight.transpose(0, 1)))
         return out
