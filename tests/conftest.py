@@ -44,6 +44,8 @@ def tiny(context: ContextKind = "checkerboard", seed: int = 0) -> FDEGCNet:
     torch.nn.init.normal_(net.entropy.head.weight, std=0.05)
     for p in net.entropy.from_slices.parameters():
         torch.nn.init.normal_(p, std=0.05)
+    if net.entropy.context is not None:
+        torch.nn.init.normal_(net.entropy.context.bias, std=0.3)
     for part in (net.hyper_analysis[-1], net.entropy.hyper_synthesis[0]):
         torch.nn.init.normal_(part.mix_in, std=0.1)
     return net

@@ -14,7 +14,7 @@ import numpy as np
 
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import encode_tile, order_of, window_of
-from fdeg_codec.codec.effort import DEFAULT_EFFORT
+from fdeg_codec.codec.effort import DEFAULT_EFFORT, work_bytes
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.goal import DEFAULT_TILE, goal_of, lambda_within
 from fdeg_codec.codec.target import Target
@@ -183,7 +183,8 @@ def write(
     groups = planes.groups(order_of(raster))
     encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
     jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in grid)
-    with Workers(engine.device, total, header.samples * np.dtype(header.dtype).itemsize) as workers:
+    tile_bytes = header.samples * np.dtype(header.dtype).itemsize
+    with Workers(engine.device, total, tile_bytes, work_bytes(header.tile, effort)) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
                 writer.add(entry)

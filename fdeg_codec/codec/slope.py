@@ -7,7 +7,7 @@ one: a gradient tells what a step up or down of each would change, and some of t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,11 +20,14 @@ from fdeg_codec.entropy.rounding import nearest
 from fdeg_codec.networks.entropy_model import Mixture, cells
 from fdeg_codec.networks.rate import bits, mixture_mass
 
-# The choices of `anneal`: as tried on two pictures.
-PACE = 0.02  # Adam's rate at first, in steps of the quantiser
+# Of `anneal`, as tried on two pictures. Its step is Adam's (Kingma and Ba 2015; torch's takes seconds to be imported).
+PACE, LAST_PACE = 0.02, 0.0006  # of a latent at first and in the end, in steps of the quantiser
+MEMORY, SQUARE_MEMORY = 0.9, 0.99  # of the gradients before, and of their squares
 WARM, COLD = 0.5, 0.05
 OPEN = 0.45  # how far a latent may begin from its integer, so that the choice stays open
 ALMOST = 1e-4  # never quite an integer, where no gradient is left
+CHANCE = 1e-8  # nor quite sure
+TINY = 1e-8  # gradient
 
 # Of `descend`. What a step of one costs beyond the gradient is half of eq. 3's second derivative, in bits: 7.3 to 8.4 as
 # measured, for every latent and lambda (a trained network stands where they are all alike). All that promise a gain at
@@ -32,6 +35,13 @@ ALMOST = 1e-4  # never quite an integer, where no gradient is left
 CURVATURE = 8.0
 SHARE = 0.5
 CAREFUL, CAUTION, BOLDER = 0.7, 1.05, 1.1
+
+
+class Found(NamedTuple):
+    """Latents (row, column, channel), and what they cost."""
+
+    cost: float
+    latents: Integers
 
 
 class Slope:
@@ -42,34 +52,34 @@ class Slope:
         self._model = engine.draft_entropy
         self._level = engine.level(log2_lambda).float()
         worth = 2.0 ** (log2_lambda / LEVEL_STEPS) / len(picture)  # of a squared error of one sample
-        self._picture, self._worth = (torch.from_numpy(a).to(engine.device)[None] for a in (picture, worth * counts))
-        self._dice = torch.Generator(engine.device).manual_seed(0)  # the same file every time
+        self._picture = torch.from_numpy(picture).to(engine.device)[None]
+        self._worth = torch.from_numpy(worth * counts).to(engine.device)[None]
         with torch.no_grad():
             self._features = self._model.features(self._tensor(z), self._level)
 
-    def cost(self, y_hat: Integers) -> float:
-        return self._look(self._tensor(y_hat))[0]
-
-    @torch.enable_grad()
     def anneal(self, y: Floats, start: Integers, steps: int) -> Integers:
         """The integers that real latents settle on, which begin as `y`, but near `start`."""
-        latents = self._tensor(start + np.clip(y - start, -OPEN, OPEN)).requires_grad_()
-        optimiser = torch.optim.Adam([latents], betas=(0.9, 0.99))
+        dice = self._dice()
+        latents = self._tensor(start + np.clip(y - start, -OPEN, OPEN))
+        mean, square = torch.zeros_like(latents), torch.zeros_like(latents)
         for step in range(steps):
-            optimiser.param_groups[0]["lr"] = PACE * (1.03 - step / steps)
-            drawn = self._drawn(latents, WARM * (COLD / WARM) ** (step / steps))
-            optimiser.zero_grad()
-            (_bits(drawn, self._mixture(drawn)).sum() + self._error(drawn)).backward()
-            optimiser.step()
+            done = step / steps
+            gradient = self._gradient(latents, WARM * (COLD / WARM) ** done, dice)
+            mean.lerp_(gradient, 1 - MEMORY)
+            square.lerp_(gradient**2, 1 - SQUARE_MEMORY)
+            known, square_known = (1 - memory ** (step + 1) for memory in (MEMORY, SQUARE_MEMORY))
+            pace = PACE + (LAST_PACE - PACE) * done
+            latents -= pace / known * mean / (torch.sqrt(square / square_known) + TINY)
         return _integers(latents)
 
-    def descend(self, start: Integers, passes: int) -> Integers:
+    def descend(self, start: Integers, passes: int) -> Found:
         """The best integers met in some passes from `start`."""
+        dice = self._dice()
         y_hat = self._tensor(start)
         curvature, share = CURVATURE, SHARE
         least, direction, promise = self._look(y_hat)
         for _ in range(passes):
-            chosen = self._chance(promise) < share
+            chosen = _chance(promise, dice) < share
             trial = y_hat + direction * (chosen & (promise > curvature))
             cost, *ahead = self._look(trial)
             if cost < least:
@@ -77,18 +87,27 @@ class Slope:
                 share = min(SHARE, share * BOLDER)
             else:
                 curvature, share = curvature * CAUTION, share * CAREFUL
-        return _integers(y_hat)
+        return Found(least, _integers(y_hat))
 
     @torch.enable_grad()
+    def _gradient(self, latents: Tensor, warmth: float, dice: torch.Generator) -> Tensor:
+        """Of the cost of one draw."""
+        free = latents.clone().requires_grad_()
+        drawn = _drawn(free, warmth, dice)
+        (gradient,) = torch.autograd.grad(_bits(drawn, self._mixture(drawn)).sum() + self._error(drawn), free)
+        return gradient
+
     def _look(self, y_hat: Tensor) -> tuple[float, Tensor, Tensor]:
         """What the latents cost in all; each one's better direction, and what a step there saves if eq. 3 were flat."""
-        seen = y_hat.clone().requires_grad_()
-        mixture = self._mixture(seen)
-        rates = [_bits(y_hat + step, mixture) for step in (-1, 0, 1)]
-        cost = rates[1].sum() + self._error(seen)
-        (gradient,) = torch.autograd.grad(cost, seen)
+        with torch.enable_grad():
+            seen = y_hat.clone().requires_grad_()
+            mixture = self._mixture(seen)
+            rates = _bits(seen, mixture)
+            cost = rates.sum() + self._error(seen)
+            (gradient,) = torch.autograd.grad(cost, seen)
         with torch.no_grad():
-            down, up = ((rates[1] - rate).transpose(1, 2).reshape(y_hat.shape) for rate in (rates[0], rates[2]))
+            beside = (_bits(y_hat + step, mixture) for step in (-1, 1))
+            down, up = ((rates - other).transpose(1, 2).reshape(y_hat.shape) for other in beside)
             down, up = down + gradient, up - gradient
             return cost.item(), torch.where(down > up, -1.0, 1.0), torch.maximum(down, up)
 
@@ -100,19 +119,25 @@ class Slope:
         with self._engine.autocast():
             return (self._worth * (self._engine.net.synthesise(y, self._level) - self._picture) ** 2).sum()
 
-    def _drawn(self, x: Tensor, warmth: float) -> Tensor:
-        """Between the integers beside each of `x`: nearer to the one that the dice say, the colder the nearer."""
-        below = x.detach().floor()
-        above = (x - below).clamp(ALMOST, 1 - ALMOST)
-        lean = (torch.atanh(above) - torch.atanh(1 - above)) / warmth + torch.logit(self._chance(x), ALMOST**2)
-        return below + torch.sigmoid(lean / warmth)
-
-    def _chance(self, like: Tensor) -> Tensor:
-        return torch.rand(like.shape, generator=self._dice, device=like.device)
+    def _dice(self) -> torch.Generator:
+        """The same for each: on a CPU a file is the same every time."""
+        return torch.Generator(self._engine.device).manual_seed(0)
 
     def _tensor(self, latents: NDArray[Any]) -> Tensor:
         """(row, column, channel) as (1, channel, row, column)."""
         return torch.from_numpy(latents).to(self._engine.device).float().permute(2, 0, 1)[None]
+
+
+def _drawn(x: Tensor, warmth: float, dice: torch.Generator) -> Tensor:
+    """Between the integers beside each of `x`: nearer to the one that the dice say, the colder the nearer."""
+    below = x.detach().floor()
+    above = (x - below).clamp(ALMOST, 1 - ALMOST)
+    lean = (torch.atanh(above) - torch.atanh(1 - above)) / warmth + torch.logit(_chance(x, dice), CHANCE)
+    return below + torch.sigmoid(lean / warmth)
+
+
+def _chance(like: Tensor, dice: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=dice, device=like.device)
 
 
 def _bits(y: Tensor, mixture: Mixture) -> Tensor:
@@ -122,4 +147,4 @@ def _bits(y: Tensor, mixture: Mixture) -> Tensor:
 
 def _integers(y: Tensor) -> Integers:
     """(1, channel, row, column) as (row, column, channel)."""
-    return nearest(y.detach()[0].permute(1, 2, 0).cpu().numpy())
+    return nearest(y[0].permute(1, 2, 0).cpu().numpy())

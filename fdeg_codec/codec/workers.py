@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import torch
 
 NAME = "fdeg-tile"  # of the threads: cli/main.py does not wait for them when it is interrupted
-MAX_WORKERS = 8  # each holds a tile's activations, some 150 MB at 512 pixels
+MAX_WORKERS = 8
+ROOM = 4 << 30  # bytes for what they hold while they work on a tile
 HELD = 1 << 30  # bytes of samples in the tiles under way and those that wait for their turn; one of 242 bands has a quarter
 
 T = TypeVar("T")
@@ -36,11 +37,15 @@ def one_thread_each() -> Iterator[None]:
 
 
 class Workers:
-    """A pool for `tiles` jobs of `tile_bytes` each on `device`; as a context manager it gives torch its threads back."""
+    """A pool for `tiles` jobs of `tile_bytes` each on `device`; as a context manager it gives torch its threads back.
 
-    def __init__(self, device: torch.device, tiles: int, tile_bytes: int = 0) -> None:
+    `work_bytes` is what one needs besides while it is under way.
+    """
+
+    def __init__(self, device: torch.device, tiles: int, tile_bytes: int = 0, work_bytes: int = 0) -> None:
         self._threads = torch.get_num_threads()
-        count = min(self._threads, tiles, MAX_WORKERS) if device.type == "cpu" else 1
+        fitting = ROOM // max(work_bytes, 1) or 1
+        count = min(self._threads, tiles, MAX_WORKERS, fitting) if device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (1,)) if count > 1 else None
         self.ahead = min(2 * count, HELD // max(tile_bytes, 1) or 1) if count > 1 else 0
 

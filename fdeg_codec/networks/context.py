@@ -7,8 +7,8 @@ a wavefront.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,18 +30,18 @@ CORNERS: Places = tuple((r, c) for r, c in WINDOW if r % 2 and c % 2)
 
 
 class Part(NamedTuple):
-    """What cells of some turns see of their window, where it holds cells of earlier turns."""
+    """A kernel of the convolution, and the turns whose cells see by it; None: all."""
 
     taps: Places
-    by: tuple[int, ...]
-    of: tuple[int, ...]
+    by: tuple[int, ...] | None = None
 
 
+# A cell sees by them only cells whose turn came before.
 PARTS: dict[ContextKind, tuple[Part, ...]] = {
     "none": (),
-    "checkerboard": (Part(SIDES, (1,), (0,)),),
-    "quarters": (Part(CORNERS, (1,), (0,)), Part(SIDES, (2, 3), (0, 1)), Part(CORNERS, (3,), (2,))),
-    "serial": (Part(BEFORE, (), ()),),  # all by all
+    "checkerboard": (Part(SIDES, (1,)),),
+    "quarters": (Part(CORNERS, (1,)), Part(SIDES, (2, 3)), Part(CORNERS, (3,))),
+    "serial": (Part(BEFORE),),
 }
 
 
@@ -77,40 +77,35 @@ class Context(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(self.parts) * features))
         nn.init.normal_(self.weight, std=0.3 / (sum(self.sizes) * latent) ** 0.5)
 
+    def _kernels(self) -> Iterator[tuple[Part, Tensor, Tensor]]:
+        """Each part with its weight (tap, latent, feature) and its bias."""
+        return zip(self.parts, self.weight.split(self.sizes), self.bias.chunk(len(self.parts)), strict=True)
+
     def forward(self, y: Tensor) -> Tensor:
         """Features of every cell of `y` (sample, latent, row, column): what training needs."""
-        turn = torch.from_numpy(turns(self.kind, *np.indices(y.shape[2:]))).to(y.device)
-        out = y.new_zeros(len(y), self.weight.shape[2], *y.shape[2:])
-        of_parts = zip(self.parts, self.weight.split(self.sizes), self.bias.chunk(len(self.parts)), strict=True)
-        for part, weight, bias in of_parts:
+        turn = torch.from_numpy(turns(self.kind, *np.indices(y.shape[2:])))
+        out = y.new_zeros(())
+        for part, weight, bias in self._kernels():
             kernel = y.new_zeros(*weight.shape[:0:-1], SIDE, SIDE)
             rows, columns = zip(*part.taps, strict=True)
             kernel[:, :, rows, columns] = weight.permute(2, 1, 0).to(y.dtype)
-            seen = F.conv2d(y * _among(turn, part.of), kernel, bias.to(y.dtype), padding=REACH)
-            out = out + seen * _among(turn, part.by)
+            seen = F.conv2d(y, kernel, bias.to(y.dtype), padding=REACH)
+            if part.by is not None:
+                seen = seen * torch.isin(turn, torch.tensor(part.by)).to(y)
+            out = out + seen
         return out
 
     def at(self, y: Tensor, cells: Cells) -> Tensor | None:
         """Features (sample, cell, feature) of `cells` of `y` (sample, row, column, latent); None where all are zero."""
         rows, columns = cells
-        turn = int(turns(self.kind, rows[:1], columns[:1])[0])
-        seeing = [k for k, part in enumerate(self.parts) if turn in part.by or not part.by]
-        if not seeing:
-            return None
-        taps = [tap for k in seeing for tap in self.parts[k].taps]
+        turn = turns(self.kind, rows[:1], columns[:1])
         padded = F.pad(y, (0, 0, REACH, REACH, REACH, REACH))
         width = padded.shape[2]
-        places = (rows * width + columns)[:, None] + [r * width + c for r, c in taps]
-        seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
-        return self.project(seen.view(len(y), len(rows), -1), slice(seeing[0], seeing[-1] + 1))
-
-    def project(self, seen: Tensor, parts: slice) -> Tensor:
-        """The features that come of what consecutive parts see."""
-        ends = [0, *accumulate(self.sizes)]
-        weight = self.weight[ends[parts.start] : ends[parts.stop]]
-        return seen @ weight.flatten(0, 1) + self.bias.view(len(self.parts), -1)[parts].sum(0)
-
-
-def _among(turn: Tensor, some: tuple[int, ...]) -> Tensor | float:
-    """1 for the cells of these turns, 0 for others; 1 for all if there are none."""
-    return torch.isin(turn, turn.new_tensor(some)).float() if some else 1.0
+        features = None
+        for part, weight, bias in self._kernels():
+            if part.by is None or turn in part.by:
+                places = (rows * width + columns)[:, None] + [r * width + c for r, c in part.taps]
+                seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
+                product = seen.view(len(y), len(rows), -1) @ weight.flatten(0, 1) + bias
+                features = product if features is None else features + product
+        return features

@@ -74,7 +74,7 @@ class Trainer:
 
         Their bytes are part of the seed, or every run that goes on would see the crops of the one before again.
         """
-        if not begin_with(self.net, load_weights(weights), self.crops):
+        if not begin_with(self.net, *load_weights(weights), self.crops):
             raise FdegError(f"{weights}: holds no tensor of {self.config.name}")
         for mean, p in zip(self.average, self.net.parameters(), strict=True):
             mean.copy_(p.detach())
@@ -236,13 +236,14 @@ def _checkpoint(config: Config, out: Path, device: torch.device) -> Iterator[dic
         raise FdegError(f"{path}: not of the network of --config {config.name}; name the one it was trained with") from error
 
 
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
+def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The architecture, as far as it is told, and the tensors of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load(path.read_bytes())
+        with safe_open(path, "pt") as file:
+            architecture = json.loads((file.metadata() or {}).get("architecture", "{}"))
+            return architecture, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise FdegError(f"{path}: cannot be read as weights ({error})") from error
 

@@ -7,10 +7,12 @@ functions of the patch, are where more latents begin.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from fdeg_codec.networks.context import CORNERS, SIDES
+from fdeg_codec.networks.context import CORNERS
 from fdeg_codec.networks.entropy_model import COMPONENTS
 from fdeg_codec.networks.fdegcnet import BANDS, STRIDE, FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
@@ -19,6 +21,7 @@ from fdeg_codec.training.start import BEFORE_ALL, COMPONENT_SPREAD, KLT_GAIN, pa
 
 BATCHES, BATCH, CROP = 25, 4, 256  # of crops that principal components are taken from
 QUIET = 0.01  # deviation of what is left of a crop: quieter ones are heard no better
+HEARD = 1e-3  # root of a gamma that begins as good as 0, where it would have no gradient
 LOADING = 1e-3  # of the regression, so that what hardly varies is not blown up
 PER_LATENT = {
     *("linear_analysis.weight", "linear_analysis.bias", "linear_synthesis.weight", "y_ungain.table"),
@@ -26,14 +29,17 @@ PER_LATENT = {
 }
 
 
-HEARD = 1e-3  # root of a gamma that begins as good as 0, where it would have no gradient
-
-
 @torch.no_grad()
-def begin_with(net: FDEGCNet, found: dict[str, Tensor], crops: Crops) -> int:
-    """Take the tensors that fit, also those of narrower transforms, or without our linear latents; returns how many."""
-    if net.entropy.kind == "quarters":
+def begin_with(net: FDEGCNet, architecture: dict[str, Any], found: dict[str, Tensor], crops: Crops) -> int:
+    """Take the tensors that fit, also those of narrower transforms, or without our linear latents; returns how many.
+
+    `architecture` is that of the network they are of, as far as it is known.
+    """
+    own, theirs = net.entropy.kind, architecture.get("context", net.entropy.kind)
+    if (theirs, own) == ("checkerboard", "quarters"):
         found = _in_quarters(found)
+    elif theirs != own:
+        found = {name: tensor for name, tensor in found.items() if not name.startswith("entropy.context.")}
     gains = found.get("entropy.y_gain.table")
     fewer = gains is not None and gains.shape[1] == net.architecture.shaped < net.architecture.latent
     taken = 0
@@ -56,7 +62,10 @@ def begin_with(net: FDEGCNet, found: dict[str, Tensor], crops: Crops) -> int:
 
 
 def _grow(new: Tensor, old: Tensor, out: int, into: int | None) -> bool:
-    """Put a tensor into a corner of a larger one, whose other inputs its outputs do not hear; whether it went in."""
+    """Put a tensor into a corner of a larger one, whose other inputs its outputs do not hear; whether it went in.
+
+    The network stays what it was while ODConv's squeeze keeps its size, up to 271 channels.
+    """
     sizes = list(zip(old.shape, new.shape, strict=False))
     if old.dim() != new.dim() or any(a > b or (a < b and axis not in (out, into)) for axis, (a, b) in enumerate(sizes)):
         return False
@@ -78,14 +87,10 @@ def _axes(net: FDEGCNet, name: str) -> tuple[int, int | None]:
 
 def _in_quarters(found: dict[str, Tensor]) -> dict[str, Tensor]:
     """A checkerboard's context as one of quarters that says the same, and nothing yet to the cells it told nothing."""
-    names = ("entropy.context.weight", "entropy.context.bias")
-    weight, bias = (found.get(name) for name in names)
-    if weight is None or bias is None or len(weight) != len(SIDES):
-        return found
-    corners = weight.new_zeros(len(CORNERS), *weight.shape[1:])
-    silent = torch.zeros_like(bias)
+    weight, bias = found["entropy.context.weight"], found["entropy.context.bias"]
+    corners, silent = weight.new_zeros(len(CORNERS), *weight.shape[1:]), torch.zeros_like(bias)
     wider = torch.cat((corners, weight, corners)), torch.cat((silent, bias, silent))
-    return {**found, **dict(zip(names, wider, strict=True))}
+    return {**found, "entropy.context.weight": wider[0], "entropy.context.bias": wider[1]}
 
 
 def _add_linear_latents(net: FDEGCNet, crops: Crops) -> None:

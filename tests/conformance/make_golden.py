@@ -58,7 +58,7 @@ def make_weights() -> None:
                 tensor[:] = torch.linspace(0.5, 3, 6)[:, None]
             elif name == "y_ungain.table":
                 tensor[:] = -torch.linspace(0.5, 3, 6)[:, None]
-            elif "mix_in" in name or "from_slices" in name or name == "entropy.head.bias":
+            elif "mix_in" in name or "from_slices" in name or name in ("entropy.head.bias", "entropy.context.bias"):
                 torch.nn.init.normal_(tensor, std=0.3)
             tensor[:] = tensor.to(torch.float8_e4m3fn).float()
         with tempfile.TemporaryDirectory() as folder:

@@ -93,14 +93,14 @@ class Network:
         return np.concatenate((means, scales, 64 * shares[:2]))
 
     def _context(self, y: Array, row: int, column: int) -> Array | None:
-        kind, turn = self.architecture["context"], QUARTERS[row % 2][column % 2]
+        kind, turn, odd = self.architecture["context"], QUARTERS[row % 2][column % 2], (row + column) % 2
         window = [(r, c) for r in range(-2, 3) for c in range(-2, 3)]
         before = [place for place in window if place < (0, 0)]
         sides, corners = [(r, c) for r, c in window if (r + c) % 2], [(r, c) for r, c in window if r % 2 and c % 2]
         parts = {
             "none": [],
-            "checkerboard": [(sides, turn > 1)],
-            "quarters": [(corners, turn == 1), (sides, turn > 1), (corners, turn == 3)],
+            "checkerboard": [(sides, odd)],
+            "quarters": [(corners, turn == 1), (sides, odd), (corners, turn == 3)],
             "serial": [(before, True)],
         }[kind]
         if not any(sees for _, sees in parts):
@@ -110,10 +110,12 @@ class Network:
         for (places, sees), offset in zip(parts, np.split(bias, len(parts)), strict=True):
             taps = kernel[at : at + len(places)]
             at += len(places)
-            out = out + offset * sees
+            if not sees:
+                continue
+            out = out + offset
             for (r, c), tap in zip(places, taps, strict=True):
                 r, c = row + r, column + c  # noqa: PLW2901
-                if sees and 0 <= r < y.shape[0] and 0 <= c < y.shape[1]:
+                if 0 <= r < y.shape[0] and 0 <= c < y.shape[1]:
                     out = out + y[r, c] * np.exp(-self.y_gain) @ tap
         return out
 

@@ -93,6 +93,12 @@ def test_gains_are_linear_between_levels_and_exact_on_them() -> None:
     torch.testing.assert_close(gains(torch.tensor([2.25])), 0.75 * gains.table[2:3] + 0.25 * gains.table[3:4])
 
 
+def test_up_stays_in_the_precision_of_its_convolutions() -> None:
+    """A bias in float32 would make all that follows in training float32, which takes twice the memory."""
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Up(8, 8)(torch.randn(1, 8, 4, 4)).dtype is torch.bfloat16
+
+
 def test_prior_is_a_distribution() -> None:
     prior = FactorizedPrior(5).double()
     edges = torch.arange(-200, 201, dtype=torch.float64).expand(5, 1, -1)
@@ -112,7 +118,7 @@ def test_passes_reach_every_cell_once_and_after_its_context(kind, size) -> None:
     rows, columns = np.indices(size)
     own = turns(kind, rows, columns)
     for row, column in np.ndindex(size):
-        taps = [tap for part in PARTS[kind] if own[row, column] in part.by or not part.by for tap in part.taps]
+        taps = [tap for part in PARTS[kind] if part.by is None or own[row, column] in part.by for tap in part.taps]
         seen = [(row + r - 2, column + c - 2) for r, c in taps]
         assert all(turn[r, c] < turn[row, column] for r, c in seen if 0 <= r < size[0] and 0 <= c < size[1])
 

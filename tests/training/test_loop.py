@@ -71,7 +71,7 @@ def test_a_wider_network_begins_with_what_it_knows_and_carries_what_that_leaves(
     assert after < 0.8 * before
 
 
-@pytest.mark.parametrize("change", [{"widths": (16, 8, 24)}, {"context": "quarters"}])
+@pytest.mark.parametrize("change", [{"widths": (16, 16, 24)}, {"context": "quarters"}])
 def test_a_larger_network_begins_as_the_one_it_goes_on_from(tmp_path: Path, change: dict[str, object]) -> None:
     """Wider transforms, whose new channels say nothing yet; a context of quarters, whose first half sees nothing yet."""
     small = trained(tmp_path / "small", 20).averaged()
