@@ -99,13 +99,14 @@ class Context(nn.Module):
         """Features (sample, cell, feature) of `cells` of `y` (sample, row, column, latent); None where all are zero."""
         rows, columns = cells
         turn = turns(self.kind, rows[:1], columns[:1])
+        seeing = [kernel for kernel in self._kernels() if kernel[0].by is None or turn in kernel[0].by]
+        if not seeing:
+            return None
         padded = F.pad(y, (0, 0, REACH, REACH, REACH, REACH))
-        width = padded.shape[2]
-        features = None
-        for part, weight, bias in self._kernels():
-            if part.by is None or turn in part.by:
-                places = (rows * width + columns)[:, None] + [r * width + c for r, c in part.taps]
-                seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
-                product = seen.view(len(y), len(rows), -1) @ weight.flatten(0, 1) + bias
-                features = product if features is None else features + product
+        cell = rows * padded.shape[2] + columns
+        features = y.new_zeros(())
+        for part, weight, bias in seeing:
+            places = cell[:, None] + [r * padded.shape[2] + c for r, c in part.taps]
+            seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
+            features = features + (seen.view(len(y), len(rows), -1) @ weight.flatten(0, 1) + bias)
         return features
