@@ -60,7 +60,7 @@ def test_from_a_quarter_on_it_is_near_to_the_mean_of_the_whole(tmp_path: Path) -
         fdeg_codec.decode(tmp_path / "a.fdg", tmp_path / "small.tif", scale=scale, overwrite=True)
         with rasterio.open(tmp_path / "whole.tif") as whole, rasterio.open(tmp_path / "small.tif") as small:
             means = whole.read(out_shape=(3, *small.shape), resampling=Resampling.average)
-            assert peak_signal_noise_ratio(means, small.read()) > 40
+            assert peak_signal_noise_ratio(means, small.read()) > 39
             assert small.bounds == whole.bounds
             assert small.crs == whole.crs
 
