@@ -244,7 +244,7 @@ def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, "pt") as file:
             architecture = json.loads((file.metadata() or {}).get("architecture", "{}"))
             return architecture, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise FdegError(f"{path}: cannot be read as weights ({error})") from error
 
 
