@@ -17,7 +17,7 @@ HEAVY = ("torch", "rasterio", "numpy", "constriction")
 
 # From the ground up. A floor may import those below it; floors of one line do not know each other.
 FLOORS = [
-    ("errors",),
+    ("blas", "errors"),
     ("container", "networks", "devices", "weights"),
     ("entropy", "raster"),
     ("codec",),
@@ -38,6 +38,7 @@ STRANGERS = {
     "networks": {"rasterio", "constriction", "click"},
     "raster": {"torch", "constriction", "click"},
     "codec": {"click"},
+    "blas": {"torch", "rasterio", "numpy", "click"},
     "errors": {"torch", "rasterio", "numpy", "click"},
     "cli": {"numpy", "rasterio"},
 }

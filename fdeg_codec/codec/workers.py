@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import local
 from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
+
+from fdeg_codec.blas import one_thread
 
 NAME = "fdeg-tile"  # of the threads: cli/main.py does not wait for them when it is interrupted
 MAX_WORKERS = 8
@@ -48,15 +50,19 @@ class Workers:
         count = min(self._threads, tiles, MAX_WORKERS, fitting) if device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (1,)) if count > 1 else None
         self.ahead = min(2 * count, HELD // max(tile_bytes, 1) or 1) if count > 1 else 0
+        self._context = ExitStack()
 
     def __enter__(self) -> Workers:
         if getattr(_asked, "one", False):
             torch.set_num_threads(1)
+        if self._pool or torch.get_num_threads() == 1:
+            self._context.enter_context(one_thread)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool:  # an interrupt does not wait for the tiles under way
             self._pool.shutdown(wait=kind is None or issubclass(kind, Exception), cancel_futures=True)
+        self._context.close()
         torch.set_num_threads(self._threads)
 
     def submit(self, job: Callable[[], T]) -> Future[T]:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fdeg_codec.networks.layers import product
+
 ContextKind = Literal["none", "checkerboard", "quarters", "serial"]
 Cells = tuple[NDArray[np.intp], NDArray[np.intp]]
 Places = tuple[tuple[int, int], ...]
@@ -108,5 +110,5 @@ class Context(nn.Module):
         for part, weight, bias in seeing:
             places = cell[:, None] + [r * padded.shape[2] + c for r, c in part.taps]
             seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
-            features = features + (seen.view(len(y), len(rows), -1) @ weight.flatten(0, 1) + bias)
+            features = features + (product(seen.view(len(y), len(rows), -1), weight.flatten(0, 1)) + bias)
         return features

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from fdeg_codec.networks.context import Context, ContextKind
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.heam import HEAM
-from fdeg_codec.networks.layers import SLOPE, LeakyReLU, conv, up
+from fdeg_codec.networks.layers import SLOPE, LeakyReLU, Linear, add, conv, product, up
 from fdeg_codec.networks.mcam import MCAM
 
 COMPONENTS = 3
@@ -72,13 +72,13 @@ class EntropyModel(nn.Module):
         features = 2 * hyper
         self.hyper_synthesis = HyperSynthesis(hyper)
         self.context = Context(context, latent, features) if context != "none" else None
-        self.from_features = nn.Linear(features, fusion)
-        self.from_context = nn.Linear(features, fusion, bias=False) if self.context else None
-        self.from_slices = nn.ModuleList(nn.Linear(part.start, fusion) for part in self.slices[1:])
+        self.from_features = Linear(features, fusion)
+        self.from_context = Linear(features, fusion, bias=False) if self.context else None
+        self.from_slices = nn.ModuleList(Linear(part.start, fusion) for part in self.slices[1:])
         self.at_level = PerLevel(fusion)
         shared = nn.LeakyReLU(SLOPE)  # not in place: its input serves every slice
-        self.body = nn.Sequential(shared, nn.Linear(fusion, fusion), LeakyReLU())
-        self.head = nn.Linear(fusion, 3 * COMPONENTS * latent)
+        self.body = nn.Sequential(shared, Linear(fusion, fusion), LeakyReLU())
+        self.head = Linear(fusion, 3 * COMPONENTS * latent)
         self.y_gain = PerLevel(latent)
         self.z_gain = PerLevel(hyper)
         for p in self.from_slices.parameters():  # so that a network without slices is one to begin with
@@ -139,7 +139,7 @@ class EntropyModel(nn.Module):
         The third weight is what the other two leave.
         """
         told = self.described(hidden, number, natural)
-        rows = torch.baddbmm(head.bias, told.flatten(0, 1).expand(len(head.bias), -1, -1), head.weight)
+        rows = add(product(told.flatten(0, 1), head.weight), head.bias)
         rows[:COMPONENTS].clamp_(-MEAN_LIMIT, MEAN_LIMIT)
         rows[COMPONENTS:-2].clamp_(0, SCALES - 1)
         logits = rows[-2:]
