@@ -54,6 +54,8 @@ class Scene:
         salvage: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        if not isinstance(max_pixels, int | np.integer):
+            raise UsageError(f"--max-pixels {max_pixels!r}: a whole number")
         self.path = Path(path)
         self.damage = Damage()
         self._preview = preview
@@ -255,8 +257,8 @@ class Scene:
     def _bands(self, indexes: int | Sequence[int] | None) -> list[int]:
         """The bands, from 0, of numbers from 1."""
         count = self.shape[0]
-        if isinstance(indexes, int | np.integer):
-            indexes = [int(indexes)]
+        if isinstance(indexes, int | float | np.number):
+            indexes = [indexes]
         numbers = list(self.indexes if indexes is None else indexes)
         if not numbers:
             raise UsageError(f"{self.path}: none of its {count} bands is asked for")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ def run(task: Task, jobs: list[Job], scheduler: str) -> Iterator[tuple[Job, Resu
                 yield futures.pop(future), future.result() if error is None else problem(error)
         finally:
             client.cancel(list(futures))
+            with suppress(OSError, ValueError):  # of a scheduler that is gone, or a plugin that another batch took away
+                client.unregister_worker_plugin(Loaded.name)
 
 
 def _client(scheduler: str) -> Any:

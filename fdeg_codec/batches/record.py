@@ -1,7 +1,7 @@
 """What earlier batches did, in a hidden folder beside their outputs: one line of JSON per scene.
 
-A scene is done if the line that would describe it now, with size and time of source and target and the words it was made
-with, is there. So what has changed since, or was cut off, is not. Before that, a line claims its target: what was made from
+A scene is done if the line that would describe it now, with place, size and time of source and target and the words it was
+made with, is there. So what has changed since, or was cut off, is not. Before that, a line claims its target: what was made from
 another scene is not replaced. Each shard writes a file of its own and reads all.
 """
 
@@ -82,7 +82,7 @@ class Record:
 
     def _made(self, job: Job, source: Stamp) -> Words:
         target = stamp(self._target / job.target)
-        return {"source": str(job.source), "from": source, "target": str(job.target), "to": target, "words": self._words}
+        return {"source": self._named(job), "from": source, "target": str(job.target), "to": target, "words": self._words}
 
     def _write(self, lines: list[Words]) -> None:
         """Every line begins with its line feed, so that one that was cut off does not spoil the next."""

@@ -6,6 +6,7 @@ import csv
 import inspect
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ def batch(
     shard: Shard = (1, 1),
     report: Path | str | None = None,
     decode: bool = False,
-    format: Format = "tif",  # noqa: A002
+    format: Format | None = None,  # noqa: A002
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     tell: Callable[[Outcome], None] | None = None,
@@ -47,6 +48,14 @@ def batch(
 
     A scene that fails does not stop the rest: it is an `Outcome` that says why. `tell` is called with each as it comes.
     """
+    if not (isinstance(shard, Sequence) and len(shard) == 2 and all(isinstance(n, Integral) for n in shard)):
+        raise UsageError(f"--shard {shard!r}: two whole numbers, I and N")
+    if jobs is not None and not isinstance(jobs, Integral):
+        raise UsageError(f"--jobs {jobs!r}: a whole number")
+    if format is not None and not decode:
+        raise UsageError("--format goes with --decode only")
+    if report and Path(report).suffix.lower() in (ENDING, *DRIVERS):
+        raise UsageError(f"--report {report}: that is a scene's name, and a report is a table; .csv, say")
     if jobs is not None and (jobs < 1 or scheduler):
         raise UsageError("--jobs excludes --scheduler: the cluster decides" if scheduler else f"--jobs {jobs}: at least 1")
     source, target = Path(source), Path(target)
@@ -56,13 +65,14 @@ def batch(
     words = {name: _plain(value) for name, value in words.items()}
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
+    ending = f".{format or 'tif'}" if decode else ENDING
     if decode:
-        driver_of(target / f"*.{format}", words.get("cog", False))
+        driver_of(target / f"*{ending}", words.get("cog", False))
         check_scale(words.get("scale", 1))
     else:
         goal_of(**words)
     endings = (ENDING,) if decode else tuple(DRIVERS)
-    planned = plan(source, f".{format}" if decode else ENDING, endings, glob, shard)
+    planned = plan(source, ending, endings, glob, (int(shard[0]), int(shard[1])))
     record = Record(source, target, _identity(task), shard)
     outcomes = []
     with closing(_outcomes(task, planned, record, resume, overwrite, jobs, scheduler)) as coming:

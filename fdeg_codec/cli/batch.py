@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from fdeg_codec.cli import options
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError
 
 if TYPE_CHECKING:
     from fdeg_codec.batches.work import Outcome
@@ -40,7 +40,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @click.option("--shard", type=ShardType(), help="Only the I-th of N parts of the work, for job arrays.")
 @click.option("--report", help="Write a table of all scenes, as CSV.")
 @click.option("--decode", is_flag=True, help="Decode .fdg files instead.")
-@click.option("--format", type=click.Choice(["tif", "png", "jp2", "webp"]), default="tif", help="Of decoded scenes.")
+@click.option("--format", type=click.Choice(["tif", "png", "jp2", "webp"]), help="Of decoded scenes.  [default: tif]")
 @options.scale
 @options.cog
 @options.preview
@@ -57,8 +57,6 @@ def command(ctx: click.Context, /, src: str, dst: str, as_json: bool, **choices:
     """
     from fdeg_codec.batches.run import batch
 
-    if _is_given(ctx, "format") and not choices["decode"]:
-        raise UsageError("--format goes with --decode only")
     given = {name: value for name, value in choices.items() if _is_given(ctx, name)}
     with options.progress("scenes") as progress:
         outcomes = batch(src, dst, progress=progress, tell=partial(_tell, Path(src)), **given)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from fdeg_codec.cli import options
+from fdeg_codec.errors import UsageError
 
 
 @click.command()
@@ -51,6 +52,8 @@ def command(
     from fdeg_codec.training.loop import LOG, Trainer, averaged_from, refuse_to_replace
     from fdeg_codec.training.validation import check, plot, table
 
+    if resume and (overwrite or pretrain):
+        raise UsageError(f"--resume and --{'overwrite' if overwrite else 'pretrain'} exclude each other")
     settings = find_config(config)
     if not resume and not overwrite:
         refuse_to_replace(out, settings.name)

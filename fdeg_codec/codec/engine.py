@@ -18,7 +18,7 @@ from fdeg_codec.networks.context import Cells, passes
 from fdeg_codec.networks.entropy_model import EntropyModel, Head
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
 from fdeg_codec.networks.layers import channels_last
-from fdeg_codec.weights import Model
+from fdeg_codec.weights import Model, by_fingerprint, by_name
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
@@ -179,13 +179,15 @@ def hyper_side(latents: int) -> int:
     return -(-latents // HYPER_STRIDE)
 
 
-@lru_cache(maxsize=2)
 def load_engine(name_or_print: str | bytes, device: DeviceName, precision: Precision) -> Engine:
     """The engine of a model's name or fingerprint; loaded once per process."""
-    from fdeg_codec.weights import by_fingerprint, by_name
+    fingerprint = name_or_print if isinstance(name_or_print, bytes) else by_name(name_or_print).fingerprint
+    return engine_of(fingerprint, device, precision)
 
-    model = by_name(name_or_print) if isinstance(name_or_print, str) else by_fingerprint(name_or_print)
-    return Engine(model, device, precision)
+
+@lru_cache(maxsize=2)
+def engine_of(fingerprint: bytes, device: DeviceName, precision: Precision) -> Engine:
+    return Engine(by_fingerprint(fingerprint), device, precision)
 
 
 def _rounded(x: Tensor) -> Integers:

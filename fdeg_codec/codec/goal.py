@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +15,7 @@ from fdeg_codec.weights import Model
 LAMBDAS = tuple(MIN_LAMBDA * 2.0**k for k in range(6))  # of the qualities, 1 to 6
 DEFAULT_QUALITY = 4
 DEFAULT_TILE = 512
+MOST_ERROR = 1e38
 FINE_BOUND, COARSE_BOUND = 1 / 256, 1 / 32  # of a band's span
 
 
@@ -45,8 +45,8 @@ def goal_of(
     given = [Target(word, value) for word, value in words if value is not None]
     if len(given) + (quality is not None) + (lambda_ is not None) > 1:
         raise UsageError("--quality, --lambda, --bpp, --size and --psnr exclude each other")
-    if max_error is not None and not 0 <= max_error < math.inf:
-        raise UsageError(f"--max-error {max_error:g}: a number from 0")
+    if max_error is not None and not 0 <= max_error <= MOST_ERROR:
+        raise UsageError(f"--max-error {max_error:g}: a number from 0 to {MOST_ERROR:g}")
     if max_error is not None and given:
         raise UsageError(f"--max-error and --{given[0].word} exclude each other")
     return given[0].check() if given else lambda_of(quality, lambda_)

@@ -26,11 +26,11 @@ class Window(NamedTuple):
 
 def whole(window: AnyWindow) -> tuple[int, int, int, int]:
     """Column, row, width and height; of rasterio's windows, too."""
-    numbers = window if isinstance(window, Sequence) else window.flatten()
     try:
+        numbers = window if isinstance(window, Sequence) else window.flatten()
         column, row, width, height = (int(n) for n in numbers)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"window {numbers}: column, row, width and height make one") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"window {window}: column, row, width and height make one") from error
     if (column, row, width, height) != tuple(numbers):
         raise UsageError(f"window {numbers}: whole pixels only")
     return column, row, width, height

@@ -70,7 +70,7 @@ def _network(name: str, quality: int) -> Any:
 
 @torch.inference_mode()
 def _encode(name: str, picture: Picture, target: Path, quality: float) -> None:
-    x = torch.from_numpy(picture.samples.astype(np.float32) / 255)[None]
+    x = torch.from_numpy(picture.filled.astype(np.float32) / 255)[None]
     height, width = x.shape[2:]
     padded = F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
     made = _network(name, int(quality)).compress(padded)

@@ -17,6 +17,7 @@ from fdeg_codec.codec.windows import Window
 from fdeg_codec.errors import FdegError, RasterError, UsageError
 from fdeg_codec.evaluation.compare import find_ndvi, sample_range
 from fdeg_codec.evaluation.views import view
+from fdeg_codec.raster.masks import fill
 from fdeg_codec.training.data import files_below
 
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".jp2", ".jpg", ".jpeg"}
@@ -46,6 +47,12 @@ class Picture:
     @property
     def samples(self) -> NDArray[Any]:
         return _content(self.path).samples
+
+    @property
+    def filled(self) -> NDArray[Any]:
+        """Its samples, those that are not valid filled smoothly: as fdeg fills them, and others are given them."""
+        valid = np.broadcast_to(self.valid, self.samples.shape)
+        return np.stack([fill(band, seen) for band, seen in zip(self.samples, valid, strict=True)])
 
     @property
     def valid(self) -> NDArray[np.bool_]:

@@ -66,7 +66,7 @@ def pillow(
     def encode(picture: Picture, target: Path, quality: float) -> None:
         value = round(quality) if whole else [quality]
         kind = label.replace(" ", "").upper()
-        Image.fromarray(interleaved(picture.samples)).save(target, kind, **settings, **{parameter: value})
+        Image.fromarray(interleaved(picture.filled)).save(target, kind, **settings, **{parameter: value})
 
     words = ", ".join(f"{k}={v}" for k, v in settings.items())
     about = f"{library} {features.version(library)} in Pillow {PIL.__version__}: {words}, {parameter} {listed(qualities)}"
@@ -114,7 +114,7 @@ def jpegxl() -> Codec | Missing:
     import imagecodecs
 
     def encode(picture: Picture, target: Path, quality: float) -> None:
-        pixels = interleaved(picture.samples)
+        pixels = interleaved(picture.filled)
         lossless = quality == 0
         data = imagecodecs.jpegxl_encode(pixels, distance=quality, lossless=lossless, effort=JXL_EFFORT, numthreads=1)
         target.write_bytes(data)

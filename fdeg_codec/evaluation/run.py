@@ -92,7 +92,8 @@ def choose(plan: Plan) -> Cast:
     """Pictures, codecs and metrics that the plan asks for and that are here."""
     asked = plan.metrics or (QUICK_METRICS if plan.quick else metrics.NAMES)
     missing = metrics.missing(asked)
-    pictures = find(list(plan.sources), plan.limit or (QUICK_PICTURES if plan.quick else None), plan.out)
+    limit = QUICK_PICTURES if plan.quick and plan.limit is None else plan.limit
+    pictures = find(list(plan.sources), limit, plan.out)
     kind = kind_of(pictures)
     others, absent = rivals.rivals(kind, plan.codecs)
     if plan.quick and plan.codecs is None:
@@ -106,11 +107,13 @@ def choose(plan: Plan) -> Cast:
 def _prepare(plan: Plan, cast: Cast) -> set[tuple[str, str, float]]:
     """Make or reopen the folder; returns the keys of what it holds already."""
     points, about = plan.out / POINTS, plan.out / ABOUT
+    if plan.resume and plan.overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
     if points.exists() and not plan.resume and not plan.overwrite:
         raise FdegError(f"{points}: exists already (--resume goes on with it, --overwrite begins anew)")
     try:
         plan.out.mkdir(parents=True, exist_ok=True)
-        if plan.overwrite and not plan.resume:
+        if plan.overwrite:
             points.unlink(missing_ok=True)
             about.unlink(missing_ok=True)
         _agree(plan, cast)

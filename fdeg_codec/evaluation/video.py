@@ -63,7 +63,7 @@ def _codec(
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-i", "-", "-frames:v", "1"]
         colours = ["-vf", f"scale=out_color_matrix=bt709:out_range=pc:{SCALING}", "-pix_fmt", layout]
         files = ["-threads", "1", "-f", stream, "-y", str(target)]
-        pixels = np.ascontiguousarray(picture.samples.transpose(1, 2, 0)).tobytes()
+        pixels = np.ascontiguousarray(picture.filled.transpose(1, 2, 0)).tobytes()
         _run([ffmpeg, "-v", "error", *raw, *colours, *options(quality), *files], pixels)
 
     def decode(path: Path) -> NDArray[Any]:

@@ -26,7 +26,7 @@ def is_wide(kind: Kind) -> bool:
 def jpeg2000() -> Codec:
     def encode(picture: Picture, target: Path, quality: float) -> None:
         options = {"QUALITY": f"{quality:g}", "CODEC": "J2K", "REVERSIBLE": "NO", "YCBCR420": "NO"}
-        write(picture.samples, target, "JP2OpenJPEG", **options)
+        write(picture.filled, target, "JP2OpenJPEG", **options)
         Path(f"{target}.aux.xml").unlink(missing_ok=True)
 
     qualities = (0.4, 0.8, 1.5, 3.0, 5.0, 8.0, 12.0)
@@ -39,7 +39,7 @@ def lerc() -> Codec:
 
     def encode(picture: Picture, target: Path, quality: float) -> None:
         bound = f"{max(quality * picture.peak / 4096, 0):.6g}"
-        write(picture.samples, target, "GTiff", COMPRESS="LERC_ZSTD", ZSTD_LEVEL="22", MAX_Z_ERROR=bound, **tiles(picture))
+        write(picture.filled, target, "GTiff", COMPRESS="LERC_ZSTD", ZSTD_LEVEL="22", MAX_Z_ERROR=bound, **tiles(picture))
 
     qualities = (192.0, 96.0, 48.0, 24.0, 12.0, 6.0, 3.0)
     about = _about(f"LERC_ZSTD in GeoTIFF: tiles of {TILE}, ZSTD_LEVEL 22, MAX_Z_ERROR in 1/4096 of the range", qualities)
@@ -57,7 +57,7 @@ def jpegxl() -> Codec | dict[str, str]:
         settings = {"distance": quality, "lossless": quality == 0, "effort": JXL_EFFORT, "numthreads": 1}
         with tifffile.TiffWriter(target) as tiff:
             tiff.write(
-                picture.samples,
+                picture.filled,
                 photometric="minisblack",
                 planarconfig="separate" if len(picture.samples) > 1 else None,
                 rowsperstrip=picture.samples.shape[1],

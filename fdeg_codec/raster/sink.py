@@ -130,7 +130,7 @@ class Sink:
             with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
                 for row in range(0, wanted.height, BLOCK):
                     strip = Window(0, row, wanted.width, min(BLOCK, wanted.height - row))
-                    if not np.array_equal(wanted.read(window=strip), written.read(window=strip)):
+                    if not np.array_equal(wanted.read(window=strip), written.read(window=strip), equal_nan=True):
                         raise RasterioIOError("it holds other samples than were written")
 
 

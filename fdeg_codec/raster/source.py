@@ -108,8 +108,10 @@ class Source:
         self.coded = self.rules.coded
         if not self.coded:
             raise UnsupportedError(f"{self.path}: holds transparency and nothing else")
-        flags = d.mask_flag_enums[0]
-        self._masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        flags = [d.mask_flag_enums[n - 1] for n in self.indexes]
+        if [] in flags and len(flags) > 1:
+            raise UnsupportedError(f"{self.path}: its bands have a mask each; encode one at a time (--bands {self.indexes[0]})")
+        self._masked = not flags[0] or (MaskFlags.per_dataset in flags[0] and MaskFlags.alpha not in flags[0])
         self._prepare()
 
     def _chosen(self, bands: int | Sequence[int] | None) -> list[int]:
@@ -194,7 +196,7 @@ class Source:
         if not self._masked:
             return None
         with self._whole():
-            return self._data.dataset_mask(window=window)
+            return self._data.read_masks(self.indexes[0], window=window)
 
     @contextmanager
     def _whole(self) -> Iterator[None]:

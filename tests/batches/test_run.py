@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from fdeg_codec import api
 from fdeg_codec.batches import threads
 from fdeg_codec.batches.record import FOLDER
 from fdeg_codec.batches.work import Outcome
-from fdeg_codec.codec.engine import Engine, load_engine
+from fdeg_codec.codec.engine import Engine, engine_of
 from fdeg_codec.errors import FdegError, ModelError, UsageError
 from tests.batches.conftest import NAMES, files
 from tests.raster.rasters import samples, write
@@ -66,10 +67,10 @@ def test_the_model_is_loaded_once(folder: Path, tmp_path: Path, monkeypatch: pyt
     loaded: list[None] = []
     start = Engine.__init__
     monkeypatch.setattr(Engine, "__init__", lambda *words: loaded.append(None) or start(*words))
-    load_engine.cache_clear()
+    engine_of.cache_clear()
     fdeg_codec.batch(folder, tmp_path / "out", model="tiny", jobs=4)
     assert len(loaded) == 1
-    load_engine.cache_clear()
+    engine_of.cache_clear()
     fdeg_codec.batch(tmp_path / "out", tmp_path / "back", decode=True, jobs=4)
     assert len(loaded) == 2
 
@@ -230,6 +231,18 @@ class TestResume:
         (changed,) = fdeg_codec.batch(tmp_path / "other", tmp_path / "out", resume=True, **again)
         assert changed.status == "made"
 
+    def test_another_folders_scene_of_the_same_size_and_time_is_not_taken_for_it(
+        self, run: Callable[..., dict[str, str]], folder: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "other").mkdir()
+        status = (folder / "a.tif").stat()
+        shutil.copy(folder / "a.tif", tmp_path / "other")
+        os.utime(tmp_path / "other" / "a.tif", ns=(status.st_atime_ns, status.st_mtime_ns))
+        (refused,) = fdeg_codec.batch(tmp_path / "other", tmp_path / "out", resume=True, model="tiny", tile=64)
+        assert refused.status == "failed"
+        assert "made from" in refused.error
+        assert run(resume=True) == dict.fromkeys(TARGETS, "kept")
+
     def test_what_comes_while_a_batch_runs_is_not_replaced(self, folder: Path, tmp_path: Path) -> None:
         def meddle(outcome: Outcome) -> None:
             for name in {*TARGETS} - {outcome.target}:
@@ -321,7 +334,13 @@ def test_ctrl_c_ends_the_command_with_nothing_half_done(weights: Path, folder: P
     "choice",
     [{"jobs": 0}, {"jobs": 1, "scheduler": "tcp://nowhere"}, {"shard": (0, 1)}, {"nonsense": 1}, {"lambda_": 1}, {"tile": 7}]
     + [{"quality": 2, "lambda_": 300}, {"decode": True, "quality": 3}, {"max_error": -1}, {"max_error": 1, "bpp": 1}]
-    + [{"decode": True, "scale": 3}, {"decode": True, "cog": True, "format": "png"}, {"decode": True, "format": "bmp"}],
+    + [{"shard": "1/2"}, {"shard": None}, {"jobs": "2"}, {"format": "png"}, {"report": "x.tif"}, {"report": "x.fdg"}]
+    + [
+        {"max_error": 1e200},
+        {"decode": True, "scale": 3},
+        {"decode": True, "cog": True, "format": "png"},
+        {"decode": True, "format": "bmp"},
+    ],
 )
 def test_bad_usage_is_found_before_anything_is_done(folder: Path, tmp_path: Path, choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError):

@@ -17,7 +17,7 @@ import rasterio.shutil
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.engine import engine_of
 from fdeg_codec.container.file import Writer
 from fdeg_codec.raster.sink import Sink
 from fdeg_codec.raster.source import Source
@@ -240,9 +240,9 @@ class TestWeights:
         for ending in ("json", "safetensors"):
             shutil.copy(weights / f"tiny.{ending}", folder)
         monkeypatch.setenv(SEARCH_VARIABLE, str(folder))
-        load_engine.cache_clear()
+        engine_of.cache_clear()
         yield folder
-        load_engine.cache_clear()
+        engine_of.cache_clear()
 
     def both(self, fdeg: Run, raster: Path, file: Path, *parts: str) -> None:
         """Neither command works, and both say so."""

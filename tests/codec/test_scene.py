@@ -56,13 +56,13 @@ def test_bands_and_masks_are_read_as_rasterio_reads_them(file: Path, tmp_path: P
                 if masked:
                     np.testing.assert_array_equal(mine.mask, theirs.mask)
                     assert mine.fill_value == theirs.fill_value
-        for number in (0, 4):
+        for number in (0, 4, 1.0):
             with pytest.raises(UsageError, match=f"has no band {number}; its bands are 1 to 3"):
                 scene.read(indexes=number)
         np.testing.assert_array_equal(scene.read(window=[5, 10, 60, 50]), scene.read(window=window))
         with pytest.raises(UsageError, match="whole pixels"):
             scene.read(window=rasterio.windows.Window(0.5, 0, 10, 10))
-        for wrong in ((1, 2, 3), ((0, 5), (0, 5)), ("a", 1, 1, 1)):
+        for wrong in ((1, 2, 3), ((0, 5), (0, 5)), ("a", 1, 1, 1), 5):
             with pytest.raises(UsageError, match="column, row, width and height"):
                 scene.read(window=wrong)
 

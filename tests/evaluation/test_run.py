@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,20 @@ def test_an_interrupted_run_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatc
     encoded.clear()
     run.run(plan(folder, resume=True, codecs=("jpeg", "webp")))
     assert {codec for _, codec, _ in encoded} == {"webp"}
+
+
+@pytest.mark.parametrize(("words", "said"), [({"limit": 0}, "--limit 0"), ({"resume": True, "overwrite": True}, "exclude")])
+def test_words_that_make_no_sense(folder: Path, words: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        run.run(plan(folder, **words))
+
+
+def test_other_codecs_are_given_what_is_invalid_filled(tmp_path: Path) -> None:
+    data = np.full((2, 40, 50), 1000, np.uint16)
+    data[0, :, 25:] = 65535
+    (picture,) = find([write(tmp_path / "a.tif", data, nodata=65535)])
+    assert (picture.filled == 1000).all()
+    assert (picture.samples == data).all()
 
 
 def test_results_that_do_not_belong_together_are_not_mixed(folder: Path) -> None:

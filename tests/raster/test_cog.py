@@ -15,10 +15,12 @@ from tests.raster.rasters import samples, write
 cog_validate = pytest.importorskip("rio_cogeo.cogeo").cog_validate
 
 
-@pytest.mark.parametrize("kind", ["plain", "nodata", "mask"])
+@pytest.mark.parametrize("kind", ["plain", "nodata", "mask", "nan"])
 def test_a_valid_one_with_the_samples_of_the_plain_geotiff(weights: Path, tmp_path: Path, kind: str) -> None:
     data = samples(3, height=700, width=1100)
     mask = np.where(data[0] > 90, 255, 0).astype(np.uint8)
+    if kind == "nan":
+        data = np.where(data > 90, data, np.nan).astype(np.float32)
     more = {"nodata": 90} if kind == "nodata" else {}
     place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 500000, 0, -10, 5e6)}
     source = write(tmp_path / "a.tif", data, mask=mask if kind == "mask" else None, **place, **more)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.windows import Window
 
 from fdeg_codec.codec.cuts import fill
@@ -146,3 +147,28 @@ def test_bands_are_chosen_and_ordered(tmp_path: Path) -> None:
 def test_bands_that_are_not_there_are_usage_errors(tmp_path: Path, bands: list[int]) -> None:
     with pytest.raises(UsageError, match="--bands"):
         Source(write(tmp_path / "a.tif", samples(4)), bands)
+
+
+def test_masks_of_single_bands(tmp_path: Path) -> None:
+    """As a VRT of files with masks of their own has them."""
+    data = samples(2)
+    masks = np.full(data.shape, 255, np.uint8)
+    masks[0, 5:20], masks[1, 30:] = 0, 0
+    for name, bands in (("data", data), ("masks", masks)):
+        write(tmp_path / f"{name}.tif", bands)
+    place = '<SimpleSource><SourceFilename relativeToVRT="1">{}.tif</SourceFilename><SourceBand>{}</SourceBand></SimpleSource>'
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{b}">{place.format("data", b)}'
+        f'<MaskBand><VRTRasterBand dataType="Byte">{place.format("masks", b)}</VRTRasterBand></MaskBand></VRTRasterBand>'
+        for b in (1, 2)
+    )
+    path = tmp_path / "a.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="{data.shape[2]}" rasterYSize="{data.shape[1]}">{bands}</VRTDataset>')
+    with rasterio.open(path) as judge:
+        np.testing.assert_array_equal(judge.read_masks(), masks)
+    with pytest.raises(UnsupportedError, match=r"a mask each; encode one at a time \(--bands 1\)"):
+        Source(path)
+    for band in (1, 2):
+        with Source(path, bands=band) as source:
+            _, valid = source.truth(Window(0, 0, data.shape[2], data.shape[1]))
+            np.testing.assert_array_equal(valid[0], masks[band - 1] > 0)

@@ -124,6 +124,9 @@ def test_training_replaces_a_training_only_if_told_to(run: Path, tmp_path: Path)
     shutil.copytree(run / "out", out, dirs_exist_ok=True)
     before = contents(out)
     (tmp_path / "empty").mkdir()
+    for words in (("--resume", "--overwrite"), ("--resume", "--pretrain", str(out / "small.safetensors"))):
+        with pytest.raises(UsageError, match=f"--resume and {words[1]} exclude each other"):
+            train(run, out, *words)
     for word in ("--resume", "--overwrite"):
         with pytest.raises(FdegError, match="empty: holds no pictures"):
             train(run, out, word, "--train", tmp_path / "empty")
