@@ -1,8 +1,8 @@
 """What earlier batches did, in a hidden folder beside their outputs: one line of JSON per scene.
 
 A scene is done if the line that would describe it now, with place, size and time of source and target and the words it was
-made with, is there. So what has changed since, or was cut off, is not. Before that, a line claims its target: what was made from
-another scene is not replaced. Each shard writes a file of its own and reads all.
+made with, is there. So what has changed since, or was cut off, is not. Before that, a line claims its target: what was made
+from another scene is not replaced. Each shard writes a file of its own and reads all.
 """
 
 from __future__ import annotations
