@@ -48,20 +48,12 @@ def batch(
 
     A scene that fails does not stop the rest: it is an `Outcome` that says why. `tell` is called with each as it comes.
     """
-    if not (isinstance(shard, Sequence) and len(shard) == 2 and all(isinstance(n, Integral) for n in shard)):
-        raise UsageError(f"--shard {shard!r}: two whole numbers, I and N")
-    if jobs is not None and not isinstance(jobs, Integral):
-        raise UsageError(f"--jobs {jobs!r}: a whole number")
+    source, target = Path(source), Path(target)
+    _check_work(jobs, shard, scheduler)
     if format is not None and not decode:
         raise UsageError("--format goes with --decode only")
-    if report and Path(report).suffix.lower() in (ENDING, *DRIVERS):
-        raise UsageError(f"--report {report}: that is a scene's name, and a report is a table; .csv, say")
-    if jobs is not None and (jobs < 1 or scheduler):
-        raise UsageError("--jobs excludes --scheduler: the cluster decides" if scheduler else f"--jobs {jobs}: at least 1")
-    source, target = Path(source), Path(target)
-    made_here = report and not target.exists() and Path(report).absolute().parent == target.absolute()
-    if report and not made_here and not _is_stream(Path(report)):
-        check(Path(report), overwrite=True)
+    if report:
+        _check_report(Path(report), target)
     words = {name: _plain(value) for name, value in words.items()}
     task = Task(source.absolute(), target.absolute(), decode, words)
     task.check()
@@ -72,7 +64,7 @@ def batch(
     else:
         goal_of(**words)
     endings = (ENDING,) if decode else tuple(DRIVERS)
-    planned = plan(source, ending, endings, glob, (int(shard[0]), int(shard[1])))
+    planned = plan(source, ending, endings, glob, shard)
     record = Record(source, target, _identity(task), shard)
     outcomes = []
     with closing(_outcomes(task, planned, record, resume, overwrite, jobs, scheduler)) as coming:
@@ -86,6 +78,27 @@ def batch(
     if report:
         _write(Path(report), outcomes)
     return outcomes
+
+
+def _check_work(jobs: int | None, shard: Shard, scheduler: str | None) -> None:
+    """Refuse numbers that make no sense, before anything is done."""
+    if not (isinstance(shard, Sequence) and len(shard) == 2 and all(isinstance(n, Integral) for n in shard)):
+        raise UsageError(f"--shard {shard!r}: two whole numbers, I and N")
+    if jobs is None:
+        return
+    if not isinstance(jobs, Integral):
+        raise UsageError(f"--jobs {jobs!r}: a whole number")
+    if jobs < 1 or scheduler:
+        raise UsageError("--jobs excludes --scheduler: the cluster decides" if scheduler else f"--jobs {jobs}: at least 1")
+
+
+def _check_report(report: Path, target: Path) -> None:
+    """Refuse a report that would replace a scene, or that cannot be written where the batch does not make its folder."""
+    if report.suffix.lower() in (ENDING, *DRIVERS):
+        raise UsageError(f"--report {report}: that is a scene's name, and a report is a table; .csv, say")
+    made_here = not target.exists() and report.absolute().parent == target.absolute()
+    if not made_here and not _is_stream(report):
+        check(report, overwrite=True)
 
 
 def _identity(task: Task) -> dict[str, Any]:
