@@ -51,8 +51,7 @@ class Picture:
     @property
     def filled(self) -> NDArray[Any]:
         """Its samples, those that are not valid filled smoothly: as fdeg fills them, and others are given them."""
-        valid = np.broadcast_to(self.valid, self.samples.shape)
-        return np.stack([fill(band, seen) for band, seen in zip(self.samples, valid, strict=True)])
+        return _filled(self.path)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -110,6 +109,12 @@ def _content(path: Path) -> Content:
     with view(path) as data:
         _, height, width = data.shape
         return Content(*data.read(Window(0, 0, width, height)), *sample_range(data), data.names, data.bands)
+
+
+@lru_cache(maxsize=1)
+def _filled(path: Path) -> NDArray[Any]:
+    samples, valid, *_ = _content(path)
+    return samples if valid.all() else np.stack([fill(band, seen) for band, seen in zip(samples, valid, strict=True)])
 
 
 def find(sources: list[Path], limit: int | None = None, without: Path | None = None) -> list[Picture]:
