@@ -18,7 +18,7 @@ from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.smaller import shrink_span
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.codec.workers import one_thread_each
-from fdeg_codec.container.header import SIZE, unpack
+from fdeg_codec.container.header import LENGTHS, unpack
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -76,7 +76,7 @@ class Task:
             load_engine(self.words.get("model", DEFAULT_MODEL), device, precision)
             return
         with suppress(FdegError, OSError), (self.source / first.source).open("rb") as stream:  # else it will say so itself
-            load_engine(unpack(stream.read(SIZE)).fingerprint, device, precision)
+            load_engine(unpack(stream.read(LENGTHS[-1])).fingerprint, device, precision)
 
     def perform(self, job: Job, progress: Progress | None = None) -> Result | str:
         """Make a scene's target, or say why that is refused; any other failure may pass, and is raised."""

@@ -17,8 +17,8 @@ from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.sample import Errors, Sample
 from fdeg_codec.codec.target import OutOfReachError, Target, search
 from fdeg_codec.codec.tiles import Grid, Span
-from fdeg_codec.container.file import Reader
-from fdeg_codec.container.header import SIZE, Header, fixed_point
+from fdeg_codec.container.file import Reader, overhead_of
+from fdeg_codec.container.header import Header, fixed_point
 from fdeg_codec.container.sections import pack_sections
 from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.source import Source
@@ -31,8 +31,8 @@ def aim(
     """Write `draft` as `target` wants it; returns its header, and whether it makes use of all that is allowed."""
     header, sections = describe(raster, engine, fixed_point(engine.model.lambdas[0]), tile)
     tiles = list(Grid(header.height, header.width, header.tile))
-    before = SIZE + len(pack_sections(sections)) + 4 * header.entries + 4
-    overhead = before * (2 if len(tiles) > 1 else 1)  # copied at the end
+    before = overhead_of(replace(header, sections_length=len(pack_sections(sections))))
+    overhead = 2 * before + 1 if len(tiles) > 1 else before  # copied at the end
     sample = Sample(raster, engine, planes.groups(order_of(raster)), effort, overhead)
     sample.take(tiles)
 

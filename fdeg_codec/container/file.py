@@ -10,10 +10,11 @@ from array import array
 from dataclasses import replace
 from typing import BinaryIO
 
-from fdeg_codec.container.header import SIZE, Header, unpack
+from fdeg_codec.container.header import LENGTHS, Header, unpack
 from fdeg_codec.container.sections import Sections, pack_sections, unpack_sections
 from fdeg_codec.errors import BadFileError
 
+MAX_ENTRY = 2**32 - 1
 BARE = 1  # entries up to this length have no checksum: they mean "nothing here" or "all alike"
 
 
@@ -27,7 +28,7 @@ class Writer:
         self._lengths: list[int] = []
         stream.write(self._header.pack() + self._packed)
         self._index_at = stream.tell()
-        stream.write(bytes(4 * header.entries + 4))
+        stream.write(bytes(index_length(header)))
 
     def add(self, entry: bytes) -> None:
         """The next entry: tile by tile in rows, in each tile the planes, the layers, then the planes' residuals."""
@@ -40,7 +41,7 @@ class Writer:
         if len(self._lengths) != self._header.entries:
             raise AssertionError(f"{len(self._lengths)} entries of {self._header.entries} were written")
         lengths = struct.pack(f"<{len(self._lengths)}I", *self._lengths)
-        index = lengths + struct.pack("<I", zlib.crc32(lengths))
+        index = lengths + struct.pack("<I", zlib.crc32(lengths)) if index_length(self._header) else b""
         self._stream.write(copy_of(self._header, self._packed, index))
         self._stream.seek(self._index_at)
         self._stream.write(index)
@@ -54,14 +55,15 @@ class Reader:
         self._stream = stream
         self.size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
-        self.header = unpack(stream.read(SIZE))
-        index_length = 4 * self.header.entries + 4
-        if SIZE + self.header.sections_length + index_length > self.size:
+        self.header = unpack(stream.read(LENGTHS[-1]))
+        overhead = overhead_of(self.header)
+        if overhead > self.size:
             raise BadFileError(f"cut off: {self.size} bytes do not hold its index")
+        stream.seek(self.header.size)
         packed = stream.read(self.header.sections_length)
         self.sections = unpack_sections(packed)
-        index = stream.read(index_length)
-        self.lengths = unpack_index(index)
+        index = stream.read(index_length(self.header))
+        self.lengths = unpack_index(index, self.size - overhead)
         self._starts = starts_of(self.header, self.lengths)
         copy = copy_of(self.header, packed, index)
         end = self._starts[-1] + len(copy)
@@ -102,12 +104,26 @@ class Reader:
 
 
 def copy_of(header: Header, packed: bytes, index: bytes) -> bytes:
-    """What ends a file of several tiles: all that precedes the entries, the other way round, found from the end."""
-    return index + packed + header.pack() if header.tile_rows * header.tile_columns > 1 else b""
+    """What ends a file of several tiles: all that precedes the entries, the other way round, found from the last byte."""
+    return index + packed + header.pack() + bytes([header.size]) if header.tile_rows * header.tile_columns > 1 else b""
 
 
-def unpack_index(data: bytes) -> array[int]:
-    """The length of each entry."""
+def index_length(header: Header) -> int:
+    """In bytes. A plane alone needs no index: it is what is left of the file, and its checksum says whether all of it is."""
+    return 0 if header.entries == header.planes == 1 else 4 * header.entries + 4
+
+
+def overhead_of(header: Header) -> int:
+    """The bytes before the first entry."""
+    return header.size + header.sections_length + index_length(header)
+
+
+def unpack_index(data: bytes, rest: int) -> array[int]:
+    """The length of each entry; without an index, of the one that is the rest of the file."""
+    if not data:
+        if rest > MAX_ENTRY:
+            raise BadFileError("too long for its one entry")
+        return array("I", [rest])
     if struct.pack("<I", zlib.crc32(data[:-4])) != data[-4:]:
         raise BadFileError("its index is damaged (checksum)")
     lengths = array("I", data[:-4])
@@ -118,7 +134,7 @@ def unpack_index(data: bytes) -> array[int]:
 
 def starts_of(header: Header, lengths: array[int]) -> array[int]:
     """Where each entry begins, and where the last one ends."""
-    starts = array("Q", [SIZE + header.sections_length + 4 * len(lengths) + 4])
+    starts = array("Q", [overhead_of(header)])
     for length in lengths:
         starts.append(starts[-1] + length)
     return starts

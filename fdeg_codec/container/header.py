@@ -1,29 +1,32 @@
-"""The fixed part of a file: what it holds, of which size, and which weights decode it."""
+"""The start of a file: what it holds, of which size, and which weights decode it."""
 
 from __future__ import annotations
 
 import math
 import struct
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from fdeg_codec.container.varint import read_varint, write_varint
 from fdeg_codec.errors import BadFileError, UnsupportedError
 
-SIGNATURE = b"\x89FDG\r\n\x1a\n"
+SIGNATURE = b"\x89FDG"
 VERSION = 1
-LAYOUT = struct.Struct("<8sBB8sBHIIHHHHI")
-SIZE = LAYOUT.size + 4  # and its CRC
+LAYOUT = struct.Struct("<4sBBB8sH")  # what has a fixed size; six varints and a CRC follow
+LENGTHS = range(LAYOUT.size + 6 + 4, LAYOUT.size + 3 * 3 + 3 * 5 + 4 + 1)
 
 LEVEL_STEPS = 2048  # log2(lambda) is stored in these fractions
 MIN_LAMBDA, MAX_LAMBDA = 128, 4096
 TILE_UNIT = 64
 MAX_TILE = 2048
 MAX_SIDE = 2**31 - 1
+MAX_COUNT = 2**16 - 1  # of bands, planes, layers
+MAX_SECTIONS = 2**32 - 1  # their length in bytes
 MAX_PIXELS = 2**32  # decoded at once unless asked for: a few kilobytes may claim far more than any disk holds
 MAX_SAMPLES = 2**27  # of a tile, all bands together
 PLANE_BANDS = 3
 
-BOUNDED = 1  # the one flag
+BOUNDED = 0x80  # beside the sample type
 
 DTYPES = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}
 CODES = {name: code for code, name in DTYPES.items()}
@@ -75,12 +78,17 @@ class Header:
         return self.tile_rows * self.tile_columns * self.per_tile
 
     def pack(self) -> bytes:
-        body = LAYOUT.pack(
-            *(SIGNATURE, VERSION, BOUNDED if self.bounded else 0, self.fingerprint, CODES[self.dtype]),
-            *(self.bands, self.height, self.width, self.tile, self.log2_lambda),
-            *(self.planes, self.layers, self.sections_length),
-        )
-        return body + struct.pack("<I", zlib.crc32(body))
+        kind = CODES[self.dtype] | (BOUNDED if self.bounded else 0)
+        fixed = (SIGNATURE, VERSION, kind, self.tile // TILE_UNIT, self.fingerprint, self.log2_lambda)
+        body = bytearray(LAYOUT.pack(*fixed))
+        for number in (self.bands, self.height, self.width, self.planes, self.layers, self.sections_length):
+            write_varint(body, number)
+        return bytes(body) + struct.pack("<I", zlib.crc32(body))
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.pack())
 
 
 def fixed_point(lambda_: float) -> int:
@@ -91,35 +99,48 @@ def fixed_point(lambda_: float) -> int:
 def unpack(data: bytes) -> Header:
     """The header at the start of `data`, checked."""
     if data[: len(SIGNATURE)] != SIGNATURE:
-        if data[:4] == SIGNATURE[:4]:
-            raise BadFileError("its signature is damaged, as by a transfer in text mode")
         raise BadFileError("not an .fdg file")
-    if len(data) < SIZE:
+    if len(data) < LENGTHS[0]:
         raise BadFileError("cut off within its header")
-    if data[8] != VERSION:
+    _, version, kind, tile, fingerprint, log2_lambda = LAYOUT.unpack_from(data)
+    if version != VERSION:
         raise UnsupportedError(
-            f"written in format version {data[8]}, this fdeg reads version {VERSION}: use a release that knows it"
+            f"written in format version {version}, this fdeg reads version {VERSION}: use a release that knows it"
         )
-    body, crc = data[: LAYOUT.size], data[LAYOUT.size : SIZE]
-    if struct.pack("<I", zlib.crc32(body)) != crc:
+    numbers, end = _numbers(data)
+    if struct.pack("<I", zlib.crc32(data[:end])) != data[end : end + 4]:
         raise BadFileError("its header is damaged (checksum)")
-    _, _, flags, fingerprint, dtype, *numbers = LAYOUT.unpack(body)
-    if flags & ~BOUNDED or dtype not in DTYPES:
-        raise UnsupportedError("uses a feature that this version of fdeg does not know: use a newer release")
-    header = replace(Header(fingerprint, DTYPES[dtype], *numbers), bounded=bool(flags))
+    if kind & ~BOUNDED not in DTYPES:
+        raise UnsupportedError("uses a sample type that this version of fdeg does not know: use a newer release")
+    (bands, height, width, planes, layers, sections), bounded = numbers, bool(kind & BOUNDED)
+    shape = bands, height, width, TILE_UNIT * tile
+    header = Header(fingerprint, DTYPES[kind & ~BOUNDED], *shape, log2_lambda, planes, layers, sections, bounded)
     _check(header)
     return header
+
+
+def _numbers(data: bytes) -> tuple[list[int], int]:
+    """The numbers behind the fixed fields, and where they end."""
+    numbers, at = [], LAYOUT.size
+    try:
+        for _ in range(6):
+            number, at = read_varint(data, at)
+            numbers.append(number)
+    except BadFileError as error:
+        raise BadFileError("its header is damaged or cut off") from error
+    return numbers, at
 
 
 def _check(h: Header) -> None:
     possible = (
         1 <= h.height <= MAX_SIDE
         and 1 <= h.width <= MAX_SIDE
-        and h.bands >= 1
+        and 1 <= h.bands <= MAX_COUNT
         and h.planes <= -(-h.bands // PLANE_BANDS)
+        and h.layers <= MAX_COUNT
         and h.planes + h.layers >= 1
+        and h.sections_length <= MAX_SECTIONS
         and TILE_UNIT <= h.tile <= MAX_TILE
-        and h.tile % TILE_UNIT == 0
         and h.samples <= MAX_SAMPLES
         and fixed_point(MIN_LAMBDA) <= h.log2_lambda <= fixed_point(MAX_LAMBDA)
     )

@@ -10,10 +10,11 @@ import io
 import zlib
 from array import array
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, TypeVar
 
-from fdeg_codec.container.file import BARE, Reader, copy_of, starts_of, unpack_index
-from fdeg_codec.container.header import SIZE, unpack
+from fdeg_codec.container.file import BARE, Reader, copy_of, index_length, overhead_of, starts_of, unpack_index
+from fdeg_codec.container.header import LENGTHS, Header, unpack
 from fdeg_codec.container.mend import mend
 from fdeg_codec.container.sections import unpack_sections
 from fdeg_codec.errors import BadFileError, FdegError
@@ -28,20 +29,31 @@ class Salvager(Reader):
         self._stream = stream
         self.size = stream.seek(0, io.SEEK_END)
         self.mended: list[str] = []
-        self.header = self._either("header", unpack, SIZE, 0, self.size - SIZE)
-        sections, index = self.header.sections_length, 4 * self.header.entries + 4
-        ends = self.size - SIZE - sections
-        self.sections = self._either("sections", unpack_sections, sections, SIZE, ends)
-        self.lengths: array[int] = self._either("index", unpack_index, index, SIZE + sections, ends - index)
+        self.header = self._header()
+        size, sections, index = self.header.size, self.header.sections_length, index_length(self.header)
+        ends = self.size - 1 - size - sections  # of its copy, if there is one
+        self.sections = self._either("sections", unpack_sections, self._both(sections, size, ends))
+        rest = self.size - overhead_of(self.header)
+        lengths = partial(unpack_index, rest=rest)
+        self.lengths: array[int] = self._either("index", lengths, self._both(index, size + sections, ends - index))
         self._starts = starts_of(self.header, self.lengths)
         copy = len(copy_of(self.header, bytes(sections), bytes(index)))
         self._shift = self.size - copy - self._starts[-1]
 
-    def _either(self, name: str, unpack: Callable[[bytes], Part], length: int, *places: int) -> Part:
-        """A part as it is in one of two places, or in one of them but for a bit."""
-        found = [self._at(place, length) for place in places if 0 <= place <= self.size - length]
+    def _header(self) -> Header:
+        """The header, whose copy is found by the last byte. Of a damaged one not even the length is known."""
+        start, last = self._at(0, LENGTHS[-1]), self._at(max(self.size - 1, 0), 1)
+        copy = self._both(last[0], self.size - 1 - last[0]) if last else []
+        return self._either("header", unpack, [start, *copy], *(start[:length] for length in LENGTHS))
+
+    def _both(self, length: int, *places: int) -> list[bytes]:
+        """What lies in the places that are in the file."""
+        return [self._at(place, length) for place in places if 0 <= place <= self.size - length]
+
+    def _either(self, name: str, unpack: Callable[[bytes], Part], found: list[bytes], *guesses: bytes) -> Part:
+        """A part as it was found in one of two places, or there, or as one of the guesses, but for a bit."""
         problem: FdegError | None = None
-        for k, data in enumerate([*found, *(_sealed(data) for data in found)]):
+        for k, data in enumerate([*found, *(_sealed(data) for data in (*found, *guesses))]):
             try:
                 part = unpack(data)
             except FdegError as error:
@@ -58,7 +70,7 @@ class Salvager(Reader):
         try:
             return self._body(number, start)
         except FdegError:
-            body = self._moved(number, start + self._shift) or self._mended(number, start)
+            body = self._moved(number, start + self._shift) or self._mended(number, start) or self._followed(number, start)
             if body is None:
                 raise
             return body
@@ -69,6 +81,15 @@ class Salvager(Reader):
             return self._body(number, start) if 0 < start < self.size and self.lengths[number] > BARE else None
         except FdegError:
             return None
+
+    def _followed(self, number: int, start: int) -> bytes | None:
+        """The body of a plane alone, in whole words, behind which there are bytes too many."""
+        data, crc = self._at(start, self.lengths[number]), number
+        for end in range(8, len(data), 4) if index_length(self.header) == 0 else ():
+            crc = zlib.crc32(data[end - 4 : end], crc)
+            if crc.to_bytes(4, "little") == data[:4]:
+                return data[4:end]
+        return None
 
     def _mended(self, number: int, start: int) -> bytes | None:
         """The body of an entry but for a flipped bit."""

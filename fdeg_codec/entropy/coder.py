@@ -24,6 +24,7 @@ _MODEL = constriction.stream.model.Categorical(perfect=False)
 # what is left; the bits below the highest are even odds.
 _LENGTHS = np.array([TOTAL >> b for b in range(1, 16)] + [8] * 16, np.float64)
 _EVEN = np.array([TOTAL / 2, TOTAL / 2])
+_RARE = np.array([TOTAL - TOTAL / 32, TOTAL / 32])  # of exceptions: most lists are empty
 _PIECE = 1 << 16  # symbols coded at once under one row
 
 
@@ -66,6 +67,13 @@ def _code_bits(coder: Coder, count: int, width: int, numbers: Longs | None) -> L
     return (bits << places).sum(1, dtype=np.int64)
 
 
+def _code_count(coder: Coder, count: int | None) -> int:
+    """How many exceptions: whether any, and how many more than one."""
+    (some,) = _alike(coder, _RARE, 1, None if count is None else np.array([count > 0], np.int32))
+    (more,) = coder.numbers(1, None if count is None else np.array([count - 1], np.int32)) if some else (-1,)
+    return int(more) + 1
+
+
 def _alike(coder: Coder, row: Floats, count: int, symbols: Integers | None) -> Integers:
     """Code `count` symbols under the same frequencies."""
     pieces = [np.empty(0, np.int32)]
@@ -96,7 +104,7 @@ class Encoder:
     def round(self, values: Floats, epsilon: float = EPSILON) -> Integers:
         integers, exceptions, ups = round_guarded(values, epsilon)
         gaps = np.diff(exceptions, prepend=-1) - 1
-        self.numbers(1, np.array([len(exceptions)], np.int32))
+        _code_count(self, len(exceptions))
         self.numbers(len(exceptions), (2 * gaps + ups).astype(np.int32))
         self.exceptions += len(exceptions)
         return integers
@@ -129,10 +137,10 @@ class Decoder:
         return _code_bits(self, count, width, None)
 
     def round(self, values: Floats, epsilon: float = EPSILON) -> Integers:
-        (count,) = self.numbers(1, None)
+        count = _code_count(self, None)
         if count > values.size:
             raise BadFileError("it holds more exceptions than values")
-        marks = self.numbers(int(count), None)
+        marks = self.numbers(count, None)
         exceptions: NDArray[np.intp] = np.cumsum((marks >> 1).astype(np.intp) + 1) - 1
         if count and (exceptions[-1] >= values.size or not are_exceptions(values, exceptions, epsilon)):
             raise BadFileError("it holds an exception where there is none to make")

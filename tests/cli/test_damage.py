@@ -69,11 +69,6 @@ def test_bytes_at_the_end_and_zeros_inside(fdeg: Run, file: Path, right: Samples
         assert assert_harmless(fdeg, file, right)
 
 
-def test_a_transfer_in_text_mode_is_named(fdeg: Run, file: Path, encoded: bytes) -> None:
-    file.write_bytes(encoded.replace(b"\r\n", b"\n"))
-    assert fdeg("info", file).is_one_line(1, "text mode")
-
-
 def test_salvage_lists_what_is_lost_and_says_so_by_its_exit_code(fdeg: Run, file: Path, right: Samples, encoded: bytes) -> None:
     target = file.with_name("x.tif")
     with file.open("rb") as stream:

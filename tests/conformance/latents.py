@@ -76,7 +76,7 @@ class Words:
 
     def exceptions(self, size: int) -> list[tuple[int, int]]:
         """Positions, and 1 for up or 0 for down."""
-        (count,) = self.numbers(1)
+        count = 1 + self.numbers(1)[0] if self._range.symbol([TOTAL // 32 * 31, TOTAL // 32]) else 0
         assert count <= size, "more than positions"
         at, found = -1, []
         for mark in self.numbers(count):

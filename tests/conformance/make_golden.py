@@ -243,21 +243,26 @@ def faulty() -> Iterator[tuple[str, bytes, str]]:
     """What is refused, and what is said of it."""
     plain = encoded(picture(3))
     tiles = encoded(picture(3, height=20, width=80))
-    head, rest = plain[:45], plain[45:]
+    size = Parts(plain).header.size
+    head, rest = plain[:size], plain[size:]
+    masked = Parts(plain).with_layers(("mask", None, b""))
     yield "empty", b"", "not an .fdg file"
-    yield "text-mode", plain.replace(b"\r\n", b"\n"), "text mode"
-    yield "newer-version", sealed(head[:8] + b"\x02" + head[9:]) + rest, "format version 2"
-    yield "unknown-flag", sealed(head[:9] + b"\x02" + head[10:]) + rest, "newer release"
-    yield "unknown-type", sealed(head[:18] + b"\xff" + head[19:]) + rest, "newer release"
-    yield "unknown-weights", sealed(head[:10] + bytes(8) + head[18:]) + rest, "not installed"
-    yield "no-rows", sealed(head[:21] + bytes(4) + head[25:]) + rest, "contradicts itself"
-    yield "larger-than-its-index", sealed(head[:21] + b"\xff\xff\xff\x7f" * 2 + head[29:]) + rest, "cut off"
+    yield "newer-version", sealed(head[:4] + b"\x02" + head[5:]) + rest, "format version 2"
+    yield "unknown-type", sealed(head[:5] + b"\x7f" + head[6:]) + rest, "newer release"
+    yield "no-tile", sealed(head[:6] + b"\0" + head[7:]) + rest, "contradicts itself"
+    yield "unknown-weights", sealed(head[:7] + bytes(8) + head[15:]) + rest, "not installed"
+    yield "no-rows", sealed(head[:18] + b"\0" + head[19:]) + rest, "contradicts itself"
+    yield "rows-longer-than-need-be", sealed(head[:18] + bytes([head[18] | 128, 0]) + head[19:]) + rest, "header is damaged"
+    yield "larger-than-its-index", sealed(head[:18] + b"\xff\xff\xff\xff\x07" * 2 + head[20:]) + rest, "cut off"
     yield "header-damaged", head[:20] + b"\x55" + head[21:] + rest, "header is damaged"
-    yield "index-damaged", plain[:46] + b"\x55" + plain[47:], "index is damaged"
+    yield "index-damaged", tiles[: len(head) + 1] + b"\x55" + tiles[len(head) + 2 :], "index is damaged"
     yield "copy-damaged", tiles[:-1] + b"\x55", "copy"
     yield "entry-damaged", plain[:-9] + bytes(9), "tile 0"
-    yield "cut-off", plain[:-1], "cut off"
-    yield "something-behind", plain + b"\0", "do not belong"
+    yield "cut-off", plain[:-1], "tile 0"
+    yield "cut-off-behind-its-header", head, "tile 0"
+    yield "cut-off-with-an-index", masked[:-1], "cut off"
+    yield "something-behind", plain + b"\0", "tile 0"
+    yield "something-behind-an-index", masked + b"\0", "do not belong"
     yield "needs-a-section", Parts(plain).with_section(6, b"of the future"), "section 6"
     yield "text-not-json", Parts(plain).with_section(129, b"\0{"), "cannot be read"
     yield "text-too-deep", Parts(plain).with_section(133, b"\0" + b"[" * 20 + b"]" * 20), "nested too deep"

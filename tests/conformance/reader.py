@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FIELDS = ["version", "flags", "model", "type", "bands", "height", "width", "tile", "rate", "planes", "layers", "sections"]
+FIELDS = ["version", "type", "tile", "model", "rate"]
+NUMBERS = ["bands", "height", "width", "planes", "layers", "sections"]
 KINDS = {1: "mapping", 2: "nodata", 3: "layers", 4: "order", 5: "bound"}
 KINDS |= {129: "crs", 130: "transform", 131: "gcps", 132: "rpcs", 133: "tags", 134: "bands"}
 ALPHA, MASK = ("alpha", "alpha-only"), ("mask", "mask-only")
@@ -38,22 +39,24 @@ class File(NamedTuple):
 
 def read(path: Path) -> File:
     data = path.read_bytes()
-    header = read_header(data)
-    h, at = header, 45 + header["sections"]
-    sections = read_sections(data[45:at], header)
-    count = -(-h["height"] // h["tile"]) * -(-h["width"] // h["tile"]) * (h["planes"] * (1 + h["flags"]) + h["layers"])
-    assert at + 4 * count + 4 <= len(data)
+    header, start = read_header(data)
+    h, at = header, start + header["sections"]
+    sections = read_sections(data[start:at], header)
+    count = -(-h["height"] // h["tile"]) * -(-h["width"] // h["tile"]) * (h["planes"] * (1 + h["bounded"]) + h["layers"])
+    size = 0 if count == h["planes"] == 1 else 4 * count + 4
+    assert at + size <= len(data)
     shapes = tile_shapes(h)
-    index, at = sealed(data[at : at + 4 * count + 4]), at + 4 * count + 4
-    ends = list(accumulate(struct.unpack(f"<{count}I", index), initial=at))
-    several = len(shapes) > 1
-    assert data[ends[-1] :] == (data[at - 4 * count - 4 : at] + data[45 : at - 4 * count - 4] + data[:45] if several else b"")
+    index, at = data[at : at + size], at + size
+    lengths = struct.unpack(f"<{count}I", sealed(index)) if index else [len(data) - at]
+    ends = list(accumulate(lengths, initial=at))
+    copy = index + data[start : at - size] + data[:start] + bytes([start])
+    assert data[ends[-1] :] == (copy if len(shapes) > 1 else b"")
     entries = iter([body(data[a:b], number) for number, (a, b) in enumerate(pairwise(ends))])
     planes: list[list[Plane | None]] = []
     layers: list[list[list[bytes]]] = []
     residuals: list[list[Plane | None]] = []
     for shape in shapes:
-        bodies = [[next(entries) for _ in range(n)] for n in (h["planes"], h["layers"], h["planes"] * h["flags"])]
+        bodies = [[next(entries) for _ in range(n)] for n in (h["planes"], h["layers"], h["planes"] * h["bounded"])]
         kinds = sections.get("layers", [])
         hidden = nothing_is_valid(kinds, bodies[1], h["bands"])
         planes.append([read_plane(entry, hidden) for entry in bodies[0]])
@@ -64,7 +67,7 @@ def read(path: Path) -> File:
             ]
         )
         residuals.append([read_plane(entry, not plane) for plane, entry in zip(bodies[0], bodies[2], strict=False)])
-        assert not h["flags"] or [not entry for entry in bodies[0]] == [not entry for entry in bodies[2]]
+        assert not h["bounded"] or [not entry for entry in bodies[0]] == [not entry for entry in bodies[2]]
     return File(header, sections, planes, layers, at, residuals)
 
 
@@ -77,16 +80,22 @@ def body(entry: bytes, number: int) -> bytes:
     return entry[4:]
 
 
-def read_header(data: bytes) -> dict[str, Any]:
-    assert data[:8] == bytes.fromhex("894644470D0A1A0A")
-    header = dict(zip(FIELDS, struct.unpack_from("<8x BB8s BH II H HHH I", data), strict=True))
+def read_header(data: bytes) -> tuple[dict[str, Any], int]:
+    """Its fields, and where what follows begins."""
+    assert data[:4] == bytes.fromhex("89464447")
+    header: dict[str, Any] = dict(zip(FIELDS, struct.unpack_from("<4x BBB 8s H", data), strict=True))
     assert header["version"] == 1
-    assert header["flags"] in (0, 1)
-    sealed(data[:45])
+    at = 17
+    for name in NUMBERS:
+        header[name], at = varint(data, at)
+    sealed(data[: at + 4])
+    header["bounded"], header["type"] = divmod(header["type"], 128)
+    header["tile"] *= 64
     tile = header["tile"]
+    assert 64 <= tile <= 2048
     assert header["bands"] * min(tile, header["height"]) * min(tile, header["width"]) <= 2**27
     header["type"] = {1: "uint8", 2: "uint16", 3: "int16", 4: "float32"}[header["type"]]
-    return header
+    return header, at + 4
 
 
 def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +113,8 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         if kind in KINDS:
             sections[KINDS[kind]] = section(KINDS[kind], body[start:at])
     read_mapping(sections, header)
-    assert ("bound" in sections) == header["flags"]
-    if header["flags"]:
+    assert ("bound" in sections) == header["bounded"]
+    if header["bounded"]:
         assert len(sections["bound"]["bands"]) == header["bands"]
         assert all(unit >= 1e-200 and step >= (header["type"] != "float32") for unit, step in sections["bound"]["bands"])
     layers = sections.get("layers", [])

@@ -58,7 +58,8 @@ def test_numbers_of_every_length() -> None:
 def test_what_an_encoder_does_not_write_is_refused(marks: list[int]) -> None:
     """A value far from a half, positions beyond the end, more exceptions than positions."""
     encoder = Encoder()
-    encoder.numbers(1, np.array([len(marks)], np.int32))
+    encoder.symbols(np.array([[31.0, 1.0]]) * 2**17, np.array([1], np.int32))
+    encoder.numbers(1, np.array([len(marks) - 1], np.int32))
     encoder.numbers(len(marks), np.array(marks, np.int32))
     with pytest.raises(AssertionError, match=r"no exception|beyond the end|more than positions"):
         Words(encoder.finish()).latents([[0.5]] * 7 + [[3.0]])

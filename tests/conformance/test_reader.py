@@ -374,11 +374,13 @@ def test_a_plane_is_empty_only_where_nothing_is_valid(
     forge(file, {Kind.NODATA: pack_text(7)}, [(*layer, body) for layer, body in bodies.items()])
     with file.open("rb") as stream:
         whole = Reader(stream)
-    data, index = file.read_bytes(), whole.overhead - 4 * whole.header.entries - 4
-    lengths = struct.pack("<I", 0) + data[index + 4 : whole.overhead - 4]
-    file.write_bytes(
-        data[:index] + lengths + struct.pack("<I", zlib.crc32(lengths)) + data[whole.overhead + whole.lengths[0] :]
-    )
+    data = file.read_bytes()
+    before, after = data[: whole.overhead], data[whole.overhead + whole.lengths[0] :]
+    if bodies:
+        index = whole.overhead - 4 * whole.header.entries - 4
+        lengths = struct.pack("<I", 0) + data[index + 4 : whole.overhead - 4]
+        before = data[:index] + lengths + struct.pack("<I", zlib.crc32(lengths))
+    file.write_bytes(before + after)
     if allowed:
         reader.read(file)
         samples, _ = decoded(file)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fdeg_codec.container.file import Reader, Writer
-from fdeg_codec.container.header import SIZE, Header
+from fdeg_codec.container.header import Header
 from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.errors import BadFileError, FdegError
 from fdeg_codec.raster.masks import pack_layer, unpack_layer
@@ -64,15 +64,16 @@ def test_entries_come_back_in_any_order() -> None:
     assert reader.sections == SECTIONS
     for number, entry in reversed(list(enumerate(entries()))):
         assert reader.entry(*divmod(number, 2)) == entry
-    before = written()[: reader.overhead]
-    assert written() == before + b"".join(all_stored()) + before[-36:] + before[SIZE:-36] + before[:SIZE]
+    before, size = written()[: reader.overhead], reader.header.size
+    assert written() == before + b"".join(all_stored()) + before[-36:] + before[size:-36] + before[:size] + bytes([size])
 
 
 def test_without_sections_the_index_follows_the_header() -> None:
     data = written(sections={})
     lengths = struct.pack("<8I", *map(len, all_stored()))
     index = lengths + struct.pack("<I", zlib.crc32(lengths))
-    assert data[SIZE:] == index + b"".join(all_stored()) + index + data[:SIZE]
+    head = HEADER.pack()
+    assert data == head + index + b"".join(all_stored()) + index + head + bytes([len(head)])
 
 
 def test_a_picture_of_one_tile_has_no_copy() -> None:
@@ -85,6 +86,28 @@ def test_a_picture_of_one_tile_has_no_copy() -> None:
     Reader(stream)
 
 
+def test_a_plane_alone_has_no_index() -> None:
+    stream, header = io.BytesIO(), replace(HEADER, height=64, width=64, layers=0)
+    writer = Writer(stream, header, {})
+    writer.add(b"plane")
+    writer.finish()
+    assert stream.getvalue() == header.pack() + stored(b"plane", 0)
+    assert Reader(stream).entry(0, 0) == b"plane"
+    data = stream.getvalue()
+    for damaged in (*(data[:n] for n in range(len(data)) if n not in (header.size, header.size + 1)), data + b"\0"):
+        with pytest.raises(FdegError):  # those two have a body of a byte or none, which no plane has
+            Reader(io.BytesIO(damaged)).entry(0, 0)
+
+
+def test_a_layer_alone_has_an_index_for_it_may_be_empty() -> None:
+    stream, header = io.BytesIO(), replace(HEADER, height=64, width=64, planes=0)
+    writer = Writer(stream, header, SECTIONS)
+    writer.add(b"")
+    writer.finish()
+    assert Reader(stream).entry(0, 0) == b""
+    assert len(stream.getvalue()) == Reader(stream).header.size + Reader(stream).header.sections_length + 8
+
+
 @pytest.mark.parametrize("number", [0, 1, 7])
 def test_only_entries_of_two_bytes_or_more_have_a_checksum(number: int) -> None:
     for entry in (b"", b"\0", b"\1", b"\0\0", b"four", bytes(1000)):
@@ -93,7 +116,7 @@ def test_only_entries_of_two_bytes_or_more_have_a_checksum(number: int) -> None:
         for k in range(8):
             writer.add(entry if k == number else b"")
         writer.finish()
-        assert stream.getvalue()[SIZE + 36 : -SIZE - 36] == stored(entry, number)
+        assert stream.getvalue()[HEADER.size + 36 : -HEADER.size - 37] == stored(entry, number)
         assert Reader(stream).entry(*divmod(number, 2)) == entry
 
 
@@ -101,7 +124,7 @@ def joined(parts: list[bytes]) -> bytes:
     """A file of entries as they are to lie in it."""
     lengths = struct.pack("<8I", *map(len, parts))
     index = lengths + struct.pack("<I", zlib.crc32(lengths))
-    return HEADER.pack() + index + b"".join(parts) + index + HEADER.pack()
+    return HEADER.pack() + index + b"".join(parts) + index + HEADER.pack() + bytes([HEADER.size])
 
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(range(8), 2)))
@@ -166,7 +189,7 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_at_once() -> None:
 def test_an_index_that_reaches_beyond_the_file_is_refused() -> None:
     data = written(sections={})
     lengths = struct.pack("<8I", *[2**32 - 1] * 8)
-    forged = data[:SIZE] + lengths + struct.pack("<I", zlib.crc32(lengths)) + data[SIZE + 36 :]
+    forged = data[: HEADER.size] + lengths + struct.pack("<I", zlib.crc32(lengths)) + data[HEADER.size + 36 :]
     with pytest.raises(BadFileError, match="cut off"):
         Reader(io.BytesIO(forged))
 

@@ -6,13 +6,13 @@ import io
 import random
 import struct
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdeg_codec.container.file import Reader
-from fdeg_codec.container.header import SIZE
+from fdeg_codec.container.file import Reader, Writer
 from fdeg_codec.container.mend import mend
 from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.errors import BadFileError, FdegError
@@ -66,8 +66,9 @@ def test_a_flipped_bit_costs_nothing_but_in_entries_without_a_checksum() -> None
 
 def test_the_copy_at_the_end_stands_in_for_the_start() -> None:
     data = written()
-    before = Reader(io.BytesIO(data)).overhead
-    for start, stop in [(0, SIZE), (SIZE, before), (0, before), (before - 20, before), (3, 5)]:
+    reader = Reader(io.BytesIO(data))
+    before, size = reader.overhead, reader.header.size
+    for start, stop in [(0, size), (size, before), (0, before), (before - 20, before), (3, 5)]:
         bodies, mended = left(data[:start] + bytes(stop - start) + data[stop:])
         assert bodies == entries()
         assert any("copy" in note for note in mended)
@@ -96,7 +97,18 @@ def test_bytes_missing_or_too_many_cost_only_the_entry_around_them(change: int) 
     assert [a == b for a, b in zip(bodies[1:], entries()[1:], strict=True)].count(False) <= 1  # one has no checksum
 
 
+@pytest.mark.parametrize("extra", [1, 4, 500])
+def test_bytes_behind_a_plane_alone_cost_nothing(extra: int) -> None:
+    stream, plane = io.BytesIO(), random.Random(0).randbytes(4000)
+    writer = Writer(stream, replace(HEADER, height=64, width=64, layers=0), {})
+    writer.add(plane)
+    writer.finish()
+    assert Salvager(io.BytesIO(stream.getvalue() + bytes(extra))).entry(0, 0) == plane
+    with pytest.raises(BadFileError, match="damaged"):
+        Salvager(io.BytesIO(stream.getvalue()[:-4])).entry(0, 0)
+
+
 def test_nothing_of_a_file_without_any_header() -> None:
     data = written()
     with pytest.raises(FdegError, match=r"not an \.fdg file"):
-        Salvager(io.BytesIO(bytes(SIZE) + data[SIZE:-SIZE] + bytes(SIZE)))
+        Salvager(io.BytesIO(bytes(40) + data[40:-40] + bytes(40)))

@@ -30,10 +30,18 @@ def symbols(count: int, size: int) -> Integers:
     return ((i * i + 3 * i) % size).astype(np.int32)
 
 
+def begun(count: int) -> Encoder:
+    """An encoder that has said how many exceptions there are."""
+    encoder = Encoder()
+    encoder.symbols(np.array([[31.0, 1.0]]) * 2**17, np.array([count > 0], np.int32))
+    if count:
+        encoder.numbers(1, np.array([count - 1], np.int32))
+    return encoder
+
+
 def exceptions(*marks: int) -> bytes:
     """A list of exceptions."""
-    encoder = Encoder()
-    encoder.numbers(1, np.array([len(marks)], np.int32))
+    encoder = begun(len(marks))
     encoder.numbers(len(marks), np.array(marks, np.int32))
     return encoder.finish()
 
@@ -151,11 +159,16 @@ def test_parts_of_words_are_refused(length: int) -> None:
 def test_more_exceptions_than_values_are_refused() -> None:
     values = np.full((2, 2), 0.5)
     assert Decoder(exceptions(0, 0, 0, 1)).round(values).tolist() == [[0, 0], [0, 1]]
-    for count in (5, 1000, MOST):
-        encoder = Encoder()
-        encoder.numbers(1, np.array([count], np.int32))
+    for count in (5, 1000, MOST + 1):
         with pytest.raises(BadFileError, match="more exceptions than values"):
-            Decoder(encoder.finish()).round(values)
+            Decoder(begun(count).finish()).round(values)
+
+
+def test_no_exceptions_cost_a_twentieth_of_a_bit() -> None:
+    encoder = Encoder()
+    for _ in range(640):
+        encoder.round(np.zeros(9))
+    assert 8 * len(encoder.finish()) <= 640 / 20 + 32
 
 
 def test_exceptions_of_the_largest_tiles_may_lie_far_apart() -> None:

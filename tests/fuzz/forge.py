@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fdeg_codec.container.file import Reader
-from fdeg_codec.container.header import LAYOUT, SIZE
-from fdeg_codec.container.varint import write_varint
+from fdeg_codec.container.header import LAYOUT
+from fdeg_codec.container.varint import read_varint, write_varint
 from fdeg_codec.errors import FdegError
 
+FIXED = 6  # fields before the varints
 EDGES = (0, 1, 2, 3, 4, 63, 64, 127, 128, 255, 256, 2047, 2048, 65535, 65536, 2**20, 2**31 - 1, 2**31, 2**32 - 1)
 WORDS = (
     "",
@@ -36,7 +37,7 @@ ODD = (None, True, -1, 0, 0.5, 1e-320, 1e308, float("nan"), float("inf"), 10**30
 
 @dataclass
 class Parts:
-    """A file's fields (those of the header's layout), sections and bodies of entries."""
+    """A file's fields (those of the header's layout, then its varints), sections and bodies of entries."""
 
     fields: list[int | bytes]
     sections: list[tuple[int, bytes]]
@@ -50,18 +51,31 @@ class Parts:
             write_varint(sections, len(data))
             sections += data
         packed = sealed(bytes(sections)) if sections else b""
-        fields = [*self.fields[:-1], len(packed)]
         letters = [c for c in LAYOUT.format if c.isalpha() and c != "s"]
         widths = iter(struct.calcsize(f"<{c}") for c in letters)
-        fitting = [f if isinstance(f, bytes) else f % (1 << 8 * next(widths)) for f in fields]
+        fixed = self.fields[:FIXED]
+        head = bytearray(LAYOUT.pack(*(f if isinstance(f, bytes) else f % (1 << 8 * next(widths)) for f in fixed)))
+        for number in (*self.fields[FIXED:-1], len(packed)):
+            write_varint(head, number)  # type: ignore[arg-type]
+        start = sealed(bytes(head))
         entries = [stored(body, number) for number, body in enumerate(self.bodies)]
         index = sealed(struct.pack(f"<{len(entries)}I", *map(len, entries)))
-        head = sealed(LAYOUT.pack(*fitting))
-        height, width, tile = fitting[6:9]
-        assert isinstance(height, int)
-        assert isinstance(width, int)
+        height, width, planes = (self.fields[FIXED + k] for k in (1, 2, 3))
+        tile = 64 * (self.fields[3] % 256)  # type: ignore[operator]
         alone = max(height, width) <= tile  # type: ignore[operator]
-        return head + packed + index + b"".join(entries) + (b"" if alone else index + packed + head)
+        if len(entries) == planes == 1:
+            index = b""
+        return start + packed + index + b"".join(entries) + (b"" if alone else index + packed + start + bytes([len(start)]))
+
+
+def fields(data: bytes) -> list[int | bytes]:
+    """Of a whole file's header."""
+    numbers: list[int | bytes] = [*LAYOUT.unpack_from(data)]
+    at = LAYOUT.size
+    for _ in range(6):
+        number, at = read_varint(data, at)
+        numbers.append(number)
+    return numbers
 
 
 def sealed(data: bytes) -> bytes:
@@ -80,7 +94,7 @@ def apart(data: bytes) -> Parts | None:
         bodies = [reader.entry(*divmod(n, h.per_tile)) for n in range(h.entries)]
     except FdegError:
         return None
-    return Parts(list(LAYOUT.unpack(data[: LAYOUT.size])), [(int(k), v) for k, v in reader.sections.items()], bodies)
+    return Parts(fields(data), [(int(k), v) for k, v in reader.sections.items()], bodies)
 
 
 def mutate(data: bytes, rng: random.Random, scramble: Callable[[bytes], bytes]) -> bytes:
@@ -95,7 +109,13 @@ def mutate(data: bytes, rng: random.Random, scramble: Callable[[bytes], bytes]) 
 
 def resealed(data: bytes) -> bytes:
     """The bytes with a header's checksum that fits."""
-    return sealed(data[: LAYOUT.size]) + data[SIZE:] if len(data) >= SIZE else data
+    try:
+        at = LAYOUT.size
+        for _ in range(6):
+            _, at = read_varint(data, at)
+    except FdegError:
+        return data
+    return sealed(data[:at]) + data[at + 4 :]
 
 
 def _number(parts: Parts, rng: random.Random, scramble: Callable[[bytes], bytes]) -> None:
@@ -164,8 +184,9 @@ def _count(parts: Parts, rng: random.Random, scramble: Callable[[bytes], bytes])
     if not isinstance(parts.fields[k], int):
         return
     parts.fields[k] = rng.choice((1, 2, 3, 5, 64, 65, 128, 300, 2048))
-    version, bands, height, width, tile, planes, layers = (parts.fields[n] for n in (1, 5, 6, 7, 8, 10, 11))
-    assert all(isinstance(n, int) for n in (version, bands, height, width, tile, planes, layers))
-    wanted = -(-height // max(tile, 1)) * -(-width // max(tile, 1)) * (planes + layers)  # type: ignore[operator]
+    units, height, width, planes, layers = (parts.fields[n] for n in (3, *range(FIXED + 1, FIXED + 5)))
+    assert all(isinstance(n, int) for n in (units, height, width, planes, layers))
+    side = 64 * max(units, 1)  # type: ignore[operator, type-var]
+    wanted = -(-height // side) * -(-width // side) * (planes + layers)  # type: ignore[operator]
     if parts.bodies and wanted < 4096:
         parts.bodies = [parts.bodies[n % len(parts.bodies)] for n in range(wanted)]
