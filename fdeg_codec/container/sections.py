@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
@@ -70,6 +71,26 @@ def unpack_sections(data: bytes) -> Sections:
         elif not kind & SKIPPABLE:
             raise UnsupportedError(f"needs section {kind}, which this version of fdeg does not know: use a newer release")
     return sections
+
+
+def pack_numbers(values: Iterable[float]) -> bytes:
+    """Doubles without the zero bytes at their low ends, which most have in geo-referencing: of each a length, then the rest."""
+    parts = [struct.pack(">d", value).rstrip(b"\0") for value in values]
+    return b"".join(bytes([len(part)]) + part for part in parts)
+
+
+def unpack_numbers(data: bytes, count: int) -> list[float]:
+    values, at = [], 0
+    for _ in range(count):
+        length = data[at] if at < len(data) else 9
+        part = data[at + 1 : at + 1 + length]
+        if len(part) != length or length > 8 or part.endswith(b"\0"):
+            raise BadFileError("a number cannot be read")
+        values.append(struct.unpack(">d", part.ljust(8, b"\0"))[0])
+        at += 1 + length
+    if at < len(data):
+        raise BadFileError("a section holds more than its numbers")
+    return values
 
 
 def pack_text(value: Any) -> bytes:

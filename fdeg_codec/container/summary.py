@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import VERSION
-from fdeg_codec.container.sections import Kind, unpack_text
-from fdeg_codec.errors import BadFileError, FdegError, RasterError
+from fdeg_codec.container.sections import Kind, unpack_numbers, unpack_text
+from fdeg_codec.errors import FdegError, RasterError
 
 TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "rpcs", Kind.TAGS: "tags", Kind.BANDS: "band"}
 
@@ -50,16 +49,10 @@ def summary(reader: Reader) -> dict[str, Any]:
         bound = unpack_text(reader.sections[Kind.BOUND])
         table["max_error"] = bound.get("max_error") if isinstance(bound, dict) else None
     if Kind.TRANSFORM in reader.sections:
-        table["transform"] = _transform(reader.sections[Kind.TRANSFORM])
+        table["transform"] = tuple(unpack_numbers(reader.sections[Kind.TRANSFORM], 6))
     table |= {name: unpack_text(reader.sections[kind]) for kind, name in TEXTS.items() if kind in reader.sections}
     table["tiles"] = list(_tiles(reader))
     return table
-
-
-def _transform(data: bytes) -> tuple[float, ...]:
-    if len(data) != 48:
-        raise BadFileError("its transform cannot be read")
-    return struct.unpack("<6d", data)
 
 
 def _tiles(reader: Reader) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from rasterio.errors import CRSError
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
-from fdeg_codec.container.sections import Kind, Sections, pack_text, unpack_text
+from fdeg_codec.container.sections import Kind, Sections, pack_numbers, pack_text, unpack_numbers, unpack_text
 from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import strict
 
@@ -24,6 +23,7 @@ DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PR
 DOCUMENTS = ("xml:", "json:")  # namespaces of a single text, which rasterio takes for tags, or crashes on
 UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
+PLAIN_TAG = ("AREA_OR_POINT", "Area")  # which GDAL says of every GeoTIFF that does not say otherwise
 MAX_GCPS = 1 << 14  # a reader's time is bounded
 OF_BANDS: dict[str, Callable[[Any], Any]] = {
     "colours": strict.colour,
@@ -85,7 +85,7 @@ def to_sections(m: Metadata) -> Sections:
     if m.crs:
         sections[Kind.CRS] = pack_text(crs_text(m.crs))
     if m.transform:
-        sections[Kind.TRANSFORM] = struct.pack("<6d", *m.transform[:6])
+        sections[Kind.TRANSFORM] = pack_numbers(m.transform[:6])
     if len(m.gcps) > MAX_GCPS:
         raise UnsupportedError(f"has {len(m.gcps)} ground control points; {MAX_GCPS} at most")
     if m.gcps:
@@ -105,7 +105,7 @@ def from_sections(sections: Sections, bands: int) -> Metadata:
     """The metadata of a file; what contradicts itself is a damaged file."""
     try:
         return _from_sections(sections, bands)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, struct.error, CRSError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, CRSError) as error:
         raise BadFileError("its metadata cannot be read") from error
 
 
@@ -114,7 +114,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
     if Kind.CRS in sections:
         m.crs = strict.crs(unpack_text(sections[Kind.CRS]))
     if Kind.TRANSFORM in sections:
-        m.transform = Affine(*struct.unpack("<6d", sections[Kind.TRANSFORM]))
+        m.transform = Affine(*unpack_numbers(sections[Kind.TRANSFORM], 6))
     if Kind.GCPS in sections:
         table = unpack_text(sections[Kind.GCPS])
         if len(table["points"]) > MAX_GCPS:
@@ -215,4 +215,5 @@ def _plain_colours(bands: int) -> list[str]:
 
 
 def _lasting(tags: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS}
+    lasting = ((k, v) for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS)
+    return {k: v for k, v in lasting if (k, v) != PLAIN_TAG}

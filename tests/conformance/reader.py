@@ -154,12 +154,23 @@ def read_mapping(sections: dict[str, Any], header: dict[str, Any]) -> None:
 
 def section(name: str, data: bytes) -> Any:
     if name == "transform":
-        return struct.unpack(f"<{len(data) // 8}d", data)
+        return numbers(data)
     if name == "order":
         return struct.unpack(f"<{len(data) // 2}H", data)
     text = {0: bytes, 1: inflate}[data[0]](data[1:])
     assert len(text) <= 2**22
     return shallow(json.loads(text), 8)
+
+
+def numbers(data: bytes) -> tuple[float, ...]:
+    """Each by its length and its high bytes."""
+    if not data:
+        return ()
+    size = data[0]
+    assert size <= 8
+    assert len(data) > size
+    assert not size or data[size]
+    return struct.unpack(">d", data[1 : 1 + size] + bytes(8 - size)) + numbers(data[1 + size :])
 
 
 def shallow(value: Any, depth: int) -> Any:

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdeg_codec.container.sections import MAX_TEXT, Kind, Sections, pack_sections, pack_text, unpack_sections, unpack_text
+from fdeg_codec.container.sections import (
+    MAX_TEXT,
+    Kind,
+    Sections,
+    pack_numbers,
+    pack_sections,
+    pack_text,
+    unpack_numbers,
+    unpack_sections,
+    unpack_text,
+)
 from fdeg_codec.container.varint import write_varint
 from fdeg_codec.errors import BadFileError, UnsupportedError
 
@@ -62,6 +72,23 @@ def test_an_unknown_section_that_matters_is_refused_by_its_number(kind: int) -> 
 def test_sections_that_do_not_rise_are_refused(kinds: tuple[int, ...]) -> None:
     with pytest.raises(BadFileError, match="out of order"):
         unpack_sections(raw(*[(kind, b"") for kind in kinds]))
+
+
+@given(st.lists(st.floats(allow_nan=False)))
+def test_numbers_come_back_to_the_last_bit(numbers: list[float]) -> None:
+    back = unpack_numbers(pack_numbers(numbers), len(numbers))
+    assert [struct.pack("<d", n) for n in back] == [struct.pack("<d", n) for n in numbers]
+
+
+def test_a_common_transform_takes_few_bytes() -> None:
+    packed = pack_numbers([10.0, 0.0, 600000.0, 0.0, -10.0, 5300040.0])
+    assert packed.hex() == "024024000441224f800002c02404415437d2"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01", b"\2\x40\x24\1", b"\2\x40\0\0", b"\x09" + bytes(8) + b"\1\0", b"\0\0\0"])
+def test_numbers_that_no_encoder_writes_are_refused(data: bytes) -> None:
+    with pytest.raises(BadFileError):
+        unpack_numbers(data, 2)
 
 
 def test_a_section_whose_length_is_longer_than_it_needs_to_be_is_refused() -> None:

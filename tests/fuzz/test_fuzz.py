@@ -18,7 +18,7 @@ import pytest
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.file import Reader, Writer
 from fdeg_codec.container.header import Header
-from fdeg_codec.container.sections import Kind, Sections, pack_text
+from fdeg_codec.container.sections import Kind, Sections, pack_numbers, pack_text
 from fdeg_codec.container.summary import summary
 from fdeg_codec.entropy.guard import round_guarded
 from fdeg_codec.entropy.mixture import mixtures
@@ -38,7 +38,7 @@ SECTIONS: Sections = {
     Kind.LAYERS: pack_text([["nodata", None]]),
     Kind.ORDER: struct.pack("<3H", 2, 1, 0),
     Kind.CRS: pack_text("EPSG:32633"),
-    Kind.TRANSFORM: struct.pack("<6d", 0.5, 0, 399960, 0, -0.5, 5700000),
+    Kind.TRANSFORM: pack_numbers([0.5, 0, 399960, 0, -0.5, 5700000]),
     Kind.GCPS: pack_text({"crs": "EPSG:4326", "points": [[1, 2, 3.5, 4, 5, "p", "i"], [9, 2, 3, 4, None, "q", ""]]}),
     Kind.RPCS: pack_text(
         {f"{axis}_{what}": "1" for axis in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT") for what in ("OFF", "SCALE")}
