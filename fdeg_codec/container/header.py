@@ -13,7 +13,7 @@ from fdeg_codec.errors import BadFileError, UnsupportedError
 SIGNATURE = b"\x89FDG"
 VERSION = 1
 LAYOUT = struct.Struct("<4sBBB8sH")  # what has a fixed size; six varints and a CRC follow
-LENGTHS = range(LAYOUT.size + 6 + 4, LAYOUT.size + 3 * 3 + 3 * 5 + 4 + 1)
+LENGTHS = range(LAYOUT.size + 6 + 4, LAYOUT.size + 3 * 3 + 3 * 5 + 4 + 1)  # of a whole header, in bytes
 
 LEVEL_STEPS = 2048  # log2(lambda) is stored in these fractions
 MIN_LAMBDA, MAX_LAMBDA = 128, 4096

@@ -76,6 +76,8 @@ def _tags(source: Any, band: int) -> dict[str, dict[str, str]]:
     """The tags of a band, or with 0 of the dataset, by namespace."""
     own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(DOCUMENTS)]
     tags = {n: _lasting(source.tags(band, ns=n or None)) for n in ["", *own]}
+    if not band and tags[""].get(PLAIN_TAG[0]) == PLAIN_TAG[1]:
+        del tags[""][PLAIN_TAG[0]]
     return {n: t for n, t in tags.items() if t}
 
 
@@ -215,5 +217,4 @@ def _plain_colours(bands: int) -> list[str]:
 
 
 def _lasting(tags: dict[str, str]) -> dict[str, str]:
-    lasting = ((k, v) for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS)
-    return {k: v for k, v in lasting if (k, v) != PLAIN_TAG}
+    return {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS}

@@ -68,14 +68,14 @@ class Parts:
         return start + packed + index + b"".join(entries) + (b"" if alone else index + packed + start + bytes([len(start)]))
 
 
-def fields(data: bytes) -> list[int | bytes]:
-    """Of a whole file's header."""
+def fields(data: bytes) -> tuple[list[int | bytes], int]:
+    """Of a header, and where they end."""
     numbers: list[int | bytes] = [*LAYOUT.unpack_from(data)]
     at = LAYOUT.size
     for _ in range(6):
         number, at = read_varint(data, at)
         numbers.append(number)
-    return numbers
+    return numbers, at
 
 
 def sealed(data: bytes) -> bytes:
@@ -94,7 +94,7 @@ def apart(data: bytes) -> Parts | None:
         bodies = [reader.entry(*divmod(n, h.per_tile)) for n in range(h.entries)]
     except FdegError:
         return None
-    return Parts(fields(data), [(int(k), v) for k, v in reader.sections.items()], bodies)
+    return Parts(fields(data)[0], [(int(k), v) for k, v in reader.sections.items()], bodies)
 
 
 def mutate(data: bytes, rng: random.Random, scramble: Callable[[bytes], bytes]) -> bytes:
@@ -110,10 +110,8 @@ def mutate(data: bytes, rng: random.Random, scramble: Callable[[bytes], bytes]) 
 def resealed(data: bytes) -> bytes:
     """The bytes with a header's checksum that fits."""
     try:
-        at = LAYOUT.size
-        for _ in range(6):
-            _, at = read_varint(data, at)
-    except FdegError:
+        _, at = fields(data)
+    except (FdegError, struct.error):
         return data
     return sealed(data[:at]) + data[at + 4 :]
 
