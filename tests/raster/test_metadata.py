@@ -86,6 +86,13 @@ def coloured_names(*names: str) -> list[Any]:
     return [rasterio.enums.ColorInterp[name] for name in names]
 
 
+def test_that_pixels_are_areas_is_not_stored_and_comes_back(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(3), crs=CRSES["code"], transform=GRID)
+    with rasterio.open(source) as before, rasterio.open(trip(source)) as after:
+        assert metadata.describe(before).tags == {}
+        assert after.tags() == before.tags() == {"AREA_OR_POINT": "Area"}
+
+
 def test_tags_names_and_units(folder: Path) -> None:
     source = write(folder / "a.tif", samples(3), describe_much, crs=CRSES["code"], transform=GRID)
     with rasterio.open(source) as before, rasterio.open(trip(source)) as after:
