@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fdeg_codec.codec.engine import Engine, Integers, Picture
 from fdeg_codec.codec.slope import Slope
 from fdeg_codec.codec.tile import encode_plane
-from fdeg_codec.entropy.rounding import nearest, thrifty
+from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
 
 
 class Effort(NamedTuple):
@@ -37,7 +37,7 @@ def encode_picture(engine: Engine, picture: Picture, counts: Picture, log2_lambd
     annealing, descent = EFFORTS[effort]
     z, y = engine.scale(engine.analyse(picture), log2_lambda)
     predictor = engine.predictor(log2_lambda)
-    entry, start = encode_plane(predictor, z, y, nearest if effort == 0 else thrifty)
+    entry, start = encode_plane(predictor, z, y, NEAREST if effort == 0 else THRIFTY)
     if not annealing + descent:
         return entry, start
     slope = Slope(engine, picture, counts, z, log2_lambda)

@@ -15,12 +15,13 @@ from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
 from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
 from fdeg_codec.errors import ModelError
 from fdeg_codec.networks.context import Cells, passes
-from fdeg_codec.networks.entropy_model import EntropyModel, Head
+from fdeg_codec.networks.entropy_model import EntropyModel, Spoken
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
 from fdeg_codec.networks.layers import channels_last
 from fdeg_codec.weights import Model, by_fingerprint, by_name
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Integers = NDArray[np.int32]
 Picture = NDArray[np.float32]
 
@@ -44,7 +45,7 @@ class Engine:
         self.net.to(self.device).eval().requires_grad_(False)
         channels_last(self.net)
         self.net.entropy.double()
-        self.heads = lru_cache(maxsize=2)(self._heads)
+        self.spoken = lru_cache(maxsize=4)(self._spoken)
 
     @cached_property
     def draft_entropy(self) -> EntropyModel:
@@ -108,8 +109,8 @@ class Engine:
         return Predictor(self, log2_lambda)
 
     @torch.inference_mode()
-    def _heads(self, log2_lambda: int) -> list[Head]:
-        return self.net.entropy.heads(self.level(log2_lambda))
+    def _spoken(self, log2_lambda: int, speaking: bytes) -> Spoken:
+        return self.net.entropy.spoken(self.level(log2_lambda), self._tensor(np.frombuffer(speaking, np.bool_).copy()))
 
     def z_rows(self, log2_lambda: int) -> Floats:
         """The frequencies of each hyper-channel, from the table of the nearest level."""
@@ -127,28 +128,34 @@ class Engine:
 class Predictor:
     """The entropy model at one lambda, in float64: what codec/tile.py asks on either side of the channel."""
 
-    _known: Tensor  # y (1, cell, latent) of the cells that are next, in natural units; 0 where not yet learned
+    _parts: Spoken
+    _natural: Tensor  # y (1, row, column, speaking), in natural units; 0 where not yet known
+    _known: Tensor  # that of the cells that are next (1, cell, speaking)
 
     def __init__(self, engine: Engine, log2_lambda: int) -> None:
+        self._engine = engine
         self._model = engine.net.entropy
-        self._device = engine.device
+        self._log2_lambda = log2_lambda
         self._level = engine.level(log2_lambda)
-        self._heads = engine.heads(log2_lambda)
-        self._ungain = torch.exp(-self._model.y_gain(self._level))
         self.z_rows = engine.z_rows(log2_lambda)
         self.latent = engine.latent
-        self.slices = self._model.slices
+
+    @property
+    def slices(self) -> list[slice]:
+        """Channels that are decoded together, of those that speak."""
+        return [part.channels for part in self._parts.slices]
 
     def passes(self, height: int, width: int) -> tuple[Cells, ...]:
         return passes(self._model.kind, height, width)
 
     @torch.inference_mode()
-    def begin(self, z: Integers, height: int, width: int) -> None:
-        """Take z (row, column, hyper) of a tile of `height` x `width` latents, none of them known yet."""
-        z_hat = torch.from_numpy(z.astype(np.float64)).to(self._device).permute(2, 0, 1)[None]
+    def begin(self, z: Integers, height: int, width: int, speaking: Flags) -> None:
+        """Take z (row, column, hyper) of a tile of `height` x `width` latents, none of them known yet, and who speaks."""
+        self._parts = self._engine.spoken(self._log2_lambda, speaking.tobytes())
+        z_hat = self._tensor(z).permute(2, 0, 1)[None]
         features = self._model.features(z_hat, self._level)[:, :, :height, :width]
         self._features = features.permute(0, 2, 3, 1).contiguous()
-        self._natural = torch.zeros(1, height, width, self.latent, dtype=torch.float64, device=self._device)
+        self._natural = features.new_zeros(1, height, width, int(speaking.sum()))
         self._cells: Cells | None = None
 
     @torch.inference_mode()
@@ -157,22 +164,25 @@ class Predictor:
         if self._cells is not None:
             self._natural[:, self._cells[0], self._cells[1]] = self._known
         self._cells = cells
-        context = self._model.context.at(self._natural, cells) if self._model.context is not None else None
+        model, weight = self._model.context, self._parts.context
+        context = model.at(self._natural, cells, weight) if model is not None and weight is not None else None
         self._hidden = self._model.hidden(self._features[:, cells[0], cells[1]], context, self._level)
-        self._known = self._hidden.new_zeros(*self._hidden.shape[:2], self.latent)
+        self._known = self._hidden.new_zeros(*self._hidden.shape[:2], self._natural.shape[-1])
 
     @torch.inference_mode()
     def grid(self, number: int) -> Floats:
         """The mixtures of a slice of these cells (8, cell * channel), not yet rounded."""
-        grid: Floats = self._model.grid(self._hidden, number, self._known, self._heads[number]).flatten(1).cpu().numpy()
+        grid: Floats = self._model.grid(self._hidden, self._parts.slices[number], self._known).flatten(1).cpu().numpy()
         return grid
 
     @torch.inference_mode()
     def learn(self, number: int, values: Integers) -> None:
         """Take the latents (cell, channel) of a slice of these cells."""
-        part = self.slices[number]
-        y_hat = torch.from_numpy(values.astype(np.float64)).to(self._device)
-        self._known[:, :, part] = y_hat * self._ungain[:, part]
+        part = self._parts.slices[number].channels
+        self._known[:, :, part] = self._tensor(values) * self._parts.ungain[part]
+
+    def _tensor(self, integers: Integers) -> Tensor:
+        return torch.from_numpy(integers.astype(np.float64)).to(self._engine.device)
 
 
 def hyper_side(latents: int) -> int:

@@ -18,7 +18,7 @@ from fdeg_codec.codec.seal import CRC
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
-from fdeg_codec.entropy.rounding import nearest, thrifty
+from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
 
@@ -69,7 +69,7 @@ class Sample:
 
     def __init__(self, raster: Source, engine: Engine, groups: list[list[int]], effort: int, overhead: int) -> None:
         self._raster, self._engine, self._overhead = raster, engine, overhead
-        self._rounding = thrifty if effort else nearest
+        self._rounding = THRIFTY if effort else NEAREST
         self._groups = groups
 
     def take(self, tiles: list[Tile]) -> None:

@@ -7,7 +7,6 @@ unless a machine computes differently; then the CRC of the latents says so.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 from fdeg_codec.codec.engine import Predictor, hyper_side
 from fdeg_codec.codec.seal import seal, unseal
 from fdeg_codec.entropy.coder import Coder, Encoder
-from fdeg_codec.entropy.mixture import Mixtures, code_latents, code_rows, mixtures
-from fdeg_codec.entropy.rounding import nearest
+from fdeg_codec.entropy.mixture import code_latents, code_rows, mixtures
+from fdeg_codec.entropy.rounding import NEAREST, Rounding
+from fdeg_codec.entropy.silence import code_speaking
 
 Integers = NDArray[np.int32]
-Rounding = Callable[[NDArray[Any], Mixtures], Integers]
 
 
 def walk(
@@ -29,27 +28,31 @@ def walk(
     shape: tuple[int, int],
     z: Integers | None,
     y: NDArray[Any] | None,
-    rounding: Rounding = nearest,
+    rounding: Rounding = NEAREST,
 ) -> tuple[Integers, Integers]:
     """Code z and y (row, column, channel), which is rounded on the way; a decoder passes None for both and gets them."""
     height, width = shape
     side = hyper_side(height), hyper_side(width)
     frequencies = np.tile(predictor.z_rows, (side[0] * side[1], 1))
     z = code_rows(coder, frequencies, None if z is None else z.reshape(-1)).reshape(*side, -1)
-    predictor.begin(z, height, width)
-    out = np.zeros((height, width, predictor.latent), np.int32)
-    for rows, columns in predictor.passes(height, width):
+    speaking = code_speaking(coder, predictor.latent, None if y is None else rounding.speaking(y))
+    predictor.begin(z, height, width, speaking)
+    real = None if y is None else y[..., speaking]
+    spoken = np.zeros((height, width, int(speaking.sum())), np.int32)
+    for rows, columns in predictor.passes(height, width) if speaking.any() else ():
         predictor.turn_to((rows, columns))
         for number, part in enumerate(predictor.slices):
             mixture = mixtures(coder.round(predictor.grid(number)))
-            known = None if y is None else rounding(y[rows, columns, part].reshape(-1), mixture)
+            known = None if real is None else rounding.choose(real[rows, columns, part].reshape(-1), mixture)
             values = code_latents(coder, mixture, known).reshape(len(rows), -1)
-            out[rows, columns, part] = values
+            spoken[rows, columns, part] = values
             predictor.learn(number, values)
+    out = np.zeros((height, width, predictor.latent), np.int32)
+    out[..., speaking] = spoken
     return z, out
 
 
-def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = nearest) -> tuple[bytes, Integers]:
+def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = NEAREST) -> tuple[bytes, Integers]:
     """The entry of a plane, the CRC of its latents and the range coder's words; and the y a decoder will read from it."""
     coder = Encoder()
     _, y_hat = walk(coder, predictor, (y.shape[0], y.shape[1]), z, y, rounding)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from fdeg_codec.entropy.mixture import SPARED, Mixtures
 from fdeg_codec.entropy.tables import HALVES, STEPS, TOTAL, gaussian_cdf
 
 Floats = NDArray[np.floating[Any]]
+Flags = NDArray[np.bool_]
 Integers = NDArray[np.int32]
 
 # Bits that a squared error of one quantiser step is worth. Where a trained network stands, the slope of eq. 3 is the same
@@ -18,6 +20,17 @@ Integers = NDArray[np.int32]
 # that errors to one side add up, so three to four times that serves best; training rounds with it, too.
 WORTH = 24.0
 SURE = 0.1  # a latent nearer than this to an integer stays there
+AUDIBLE = 0.8  # where a channel is else all zeros, `thrifty` seldom has anything else for less
+
+
+class Rounding(NamedTuple):
+    """How the latents of a tile (row, column, channel) become integers."""
+
+    choose: Callable[[Floats, Mixtures], Integers]  # of some latents (n), once it is known how they are coded
+    audible: float  # a channel in which nothing is as far from zero is left silent
+
+    def speaking(self, y: Floats) -> Flags:
+        return np.abs(y).max((0, 1)) >= self.audible
 
 
 def nearest(y: Floats, _: Mixtures | None = None) -> Integers:
@@ -46,3 +59,7 @@ def _bits(values: Integers, mixture: Mixtures, which: NDArray[np.intp]) -> NDArr
         at = starts.take(which) + lower
         mass += weights.take(which) * (table.take(at + STEPS) - table.take(at))
     return -np.log2(mass / TOTAL + 2.0 ** -(SPARED + 4))
+
+
+NEAREST = Rounding(nearest, 0.5)
+THRIFTY = Rounding(thrifty, AUDIBLE)

@@ -79,15 +79,15 @@ class Context(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(self.parts) * features))
         nn.init.normal_(self.weight, std=0.3 / (sum(self.sizes) * latent) ** 0.5)
 
-    def _kernels(self) -> Iterator[tuple[Part, Tensor, Tensor]]:
+    def _kernels(self, weight: Tensor) -> Iterator[tuple[Part, Tensor, Tensor]]:
         """Each part with its weight (tap, latent, feature) and its bias."""
-        return zip(self.parts, self.weight.split(self.sizes), self.bias.chunk(len(self.parts)), strict=True)
+        return zip(self.parts, weight.split(self.sizes), self.bias.chunk(len(self.parts)), strict=True)
 
     def forward(self, y: Tensor) -> Tensor:
         """Features of every cell of `y` (sample, latent, row, column): what training needs."""
         turn = torch.from_numpy(turns(self.kind, *np.indices(y.shape[2:])))
         out = y.new_zeros(())
-        for part, weight, bias in self._kernels():
+        for part, weight, bias in self._kernels(self.weight):
             kernel = y.new_zeros(*weight.shape[:0:-1], SIDE, SIDE)
             rows, columns = zip(*part.taps, strict=True)
             kernel[:, :, rows, columns] = weight.permute(2, 1, 0).to(y.dtype)
@@ -97,18 +97,21 @@ class Context(nn.Module):
             out = out + seen
         return out
 
-    def at(self, y: Tensor, cells: Cells) -> Tensor | None:
-        """Features (sample, cell, feature) of `cells` of `y` (sample, row, column, latent); None where all are zero."""
+    def at(self, y: Tensor, cells: Cells, weight: Tensor) -> Tensor | None:
+        """Features (sample, cell, feature) of `cells` of `y` (sample, row, column, latent); None where all are zero.
+
+        `weight` (tap, latent, feature) is that of the latents in `y`.
+        """
         rows, columns = cells
         turn = turns(self.kind, rows[:1], columns[:1])
-        seeing = [kernel for kernel in self._kernels() if kernel[0].by is None or turn in kernel[0].by]
+        seeing = [k for k in self._kernels(weight) if k[0].by is None or turn in k[0].by]
         if not seeing:
             return None
         padded = F.pad(y, (0, 0, REACH, REACH, REACH, REACH))
         cell = rows * padded.shape[2] + columns
         features = y.new_zeros(())
-        for part, weight, bias in seeing:
+        for part, kernel, bias in seeing:
             places = cell[:, None] + [r * padded.shape[2] + c for r, c in part.taps]
             seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
-            features = features + (product(seen.view(len(y), len(rows), -1), weight.flatten(0, 1)) + bias)
+            features = features + (product(seen.view(len(y), len(rows), -1), kernel.flatten(0, 1)) + bias)
         return features

@@ -40,11 +40,25 @@ class Mixture(NamedTuple):
     log_scales: Tensor
 
 
-class Head(NamedTuple):
-    """A slice's last layer at one level: rows of three means, three scales, and the second and third logit less the first."""
+class Slice(NamedTuple):
+    """What a slice has for itself at one level: its first and its last layer.
 
+    The last has rows of three means, three scales, and the second and third logit less the first.
+    """
+
+    channels: slice  # among those that speak
+    earlier: Tensor | None  # (earlier channel, fusion); None where nothing in a cell is decoded before
+    offset: Tensor | None  # (fusion)
     weight: Tensor  # (row, fusion, channel)
     bias: Tensor  # (row, 1, channel)
+
+
+class Spoken(NamedTuple):
+    """The part of an entropy model that predicts the channels that speak, at one level."""
+
+    ungain: Tensor  # (channel), from units of the quantiser to natural ones
+    context: Tensor | None  # (tap, channel, feature)
+    slices: tuple[Slice, ...]
 
 
 class HyperSynthesis(nn.Sequential):
@@ -106,40 +120,50 @@ class EntropyModel(nn.Module):
             hidden = hidden + self.from_context(context)
         return hidden
 
-    def described(self, hidden: Tensor, number: int, natural: Tensor) -> Tensor:
-        """What the head is told of one slice; of `natural` (sample, cell, latent) the channels before it are looked at."""
-        if number:
-            hidden = hidden + self.from_slices[number - 1](natural[..., : self.slices[number].start])
-        out: Tensor = self.body(hidden)
-        return out
-
     def mixture(self, hidden: Tensor, number: int, natural: Tensor, level: Tensor) -> Mixture:
-        """The mixtures of one slice."""
+        """The mixtures of one slice; of `natural` (sample, cell, latent) the channels before it are looked at."""
         part = self.slices[number]
+        if number:
+            hidden = hidden + self.from_slices[number - 1](natural[..., : part.start])
         shape = 3, COMPONENTS, self.latent
         weight, bias = (p.unflatten(0, shape)[:, :, part].flatten(0, 2) for p in (self.head.weight, self.head.bias))
-        raw = F.linear(self.described(hidden, number, natural), weight, bias).to(self.y_gain.table.dtype)
+        raw = F.linear(self.body(hidden), weight, bias).to(self.y_gain.table.dtype)
         logits, means, log_scales = raw.unflatten(2, (3, COMPONENTS, -1)).permute(2, 3, 0, 1, 4)
         gain = self.y_gain(level)[:, None, part]
         return Mixture(torch.softmax(logits, 0), means * torch.exp(gain), log_scales + gain)
 
-    def heads(self, level: Tensor) -> list[Head]:
-        """The heads of the slices at a level, whose outputs are in steps of the integer grid."""
+    def spoken(self, level: Tensor, speaking: Tensor) -> Spoken:
+        """What predicts the channels that speak (latent) in steps of the integer grid. Slices in which none does are left out."""
         gain = self.y_gain(level)[0]
-        table = torch.cat((self.head.weight, self.head.bias[:, None]), 1)
-        logits, means, log_scales = table.unflatten(0, (3, COMPONENTS, self.latent))
-        means *= MEAN_STEPS * torch.exp(gain)[:, None]
-        log_scales[..., -1] += gain - math.log(SCALE_MIN)
-        rows = torch.cat((means, log_scales / LOG_SCALE_STEP, logits[1:] - logits[0])).transpose(1, 2)
-        return [Head(rows[:, :-1, part].contiguous(), rows[:, -1:, part].contiguous()) for part in self.slices]
+        shape = 3, COMPONENTS, self.latent
+        slices, done = [], 0
+        for number, part in enumerate(self.slices):
+            which = part.start + speaking[part].nonzero()[:, 0]
+            if not len(which):
+                continue
+            first = self.from_slices[number - 1] if number else None
+            earlier = first.weight[:, speaking[: part.start]].t() if first else None
+            last = torch.cat([p.view(*shape, -1)[:, :, which] for p in (self.head.weight, self.head.bias)], -1)
+            logits, means, log_scales = last
+            means *= MEAN_STEPS * torch.exp(gain[which])[:, None]
+            log_scales[..., -1] += gain[which] - math.log(SCALE_MIN)
+            rows = torch.cat((means, log_scales / LOG_SCALE_STEP, logits[1:] - logits[0])).transpose(1, 2).contiguous()
+            channels = slice(done, done + len(which))
+            slices.append(Slice(channels, earlier, first.bias if first else None, rows[:, :-1], rows[:, -1:]))
+            done = channels.stop
+        context = self.context.weight[:, speaking] if self.context is not None else None
+        return Spoken(torch.exp(-gain[speaking]), context, tuple(slices))
 
-    def grid(self, hidden: Tensor, number: int, natural: Tensor, head: Head) -> Tensor:
+    def grid(self, hidden: Tensor, part: Slice, natural: Tensor) -> Tensor:
         """The mixtures of a slice in steps of the integer grid: (3 means, 3 scales, 2 weights; sample, cell, latent).
 
-        The third weight is what the other two leave.
+        The third weight is what the other two leave. `natural` (sample, cell, latent) has the channels that speak.
         """
-        told = self.described(hidden, number, natural)
-        rows = add(product(told.flatten(0, 1), head.weight), head.bias)
+        if part.earlier is not None and part.offset is not None:
+            told = product(natural[..., : part.channels.start].flatten(0, 1), part.earlier).view_as(hidden)
+            hidden = add(add(told, part.offset), hidden)
+        described: Tensor = self.body(hidden)
+        rows = add(product(described.flatten(0, 1), part.weight), part.bias)
         rows[:COMPONENTS].clamp_(-MEAN_LIMIT, MEAN_LIMIT)
         rows[COMPONENTS:-2].clamp_(0, SCALES - 1)
         logits = rows[-2:]
@@ -149,7 +173,7 @@ class EntropyModel(nn.Module):
         total = (first + second).add_(third).reciprocal_().mul_(WEIGHT_STEPS)
         torch.mul(second, total, out=third)
         torch.mul(first, total, out=second)
-        return rows.unflatten(1, told.shape[:2])
+        return rows.unflatten(1, described.shape[:2])
 
 
 def cells(x: Tensor) -> Tensor:

@@ -29,11 +29,15 @@ def plane_latents(plane: reader.Plane, network: Network, h: int, w: int) -> Arra
     z = words.z(down * across, network.z_rows)
     features = network.features(np.reshape(np.array(z, np.float64), (down, across, -1)), h, w)
     y = np.zeros((h, w, network.architecture["latent"]))
+    speaking = words.speaking(y.shape[2])
     for cells in passes(network.architecture["context"], h, w):
         for number, part in enumerate(network.slices):
-            values = words.latents(network.grid(features, y, cells, number).tolist())
+            channels = [channel for channel in speaking if part.start <= channel < part.stop]
+            if not channels:
+                continue
+            values = words.latents(network.grid(features, y, cells, number, channels).tolist())
             for (row, column), some in zip(cells, np.reshape(values, (len(cells), -1)), strict=True):
-                y[row, column, part] = some
+                y[row, column, channels] = some
     assert words.used_up
     numbers = z + y.astype(int).ravel().tolist()
     assert zlib.crc32(struct.pack(f"<{len(numbers)}i", *numbers)) == plane.latents_crc

@@ -89,6 +89,16 @@ class Words:
         """In the order (cell, channel)."""
         return self.values([0] * cells * len(tables), [table for _ in range(cells) for table in tables])
 
+    def speaking(self, channels: int) -> list[int]:
+        """The channels that speak."""
+        eights = -(-channels // 8)
+        (count,) = self.numbers(1)
+        assert count <= eights, "more runs than eights"
+        ends = list(accumulate((run + 1 for run in self.numbers(count)), initial=0))
+        assert ends[-1] <= eights, "beyond the channels"
+        loud = [eight for a, b in list(pairwise(ends))[::2] for eight in range(a, b)]
+        return [channel for channel in range(channels) if channel // 8 in loud]
+
     def latents(self, grid: Sequence[Sequence[float]]) -> list[int]:
         """The y of a pass, in the order (cell, channel), from the eight rows of its grid."""
         return self.mixed(self.rounded(grid, 2**-21))

@@ -31,8 +31,10 @@ import fdeg_codec
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.file import Reader, Writer
-from fdeg_codec.container.header import CODES
+from fdeg_codec.container.header import CODES, fixed_point
 from fdeg_codec.container.sections import Kind, pack_text
+from fdeg_codec.entropy.coder import Encoder
+from fdeg_codec.entropy.mixture import code_rows
 from fdeg_codec.networks.fdegcnet import Architecture, FDEGCNet
 from fdeg_codec.training.export import export
 from fdeg_codec.weights import SEARCH_VARIABLE
@@ -41,7 +43,7 @@ from tests.pictures import landscape
 
 MODELS: dict[str, dict[str, Any]] = {context: {"context": context} for context in ("checkerboard", "none", "serial")}
 MODELS["slices"] = {"slices": (1, 2, 5)}
-MODELS["quarters"] = {"context": "quarters", "slices": (1, 2, 5)}
+MODELS["quarters"] = {"context": "quarters", "latent": 32, "slices": (1, 9, 22)}
 Setup = Callable[[Any], None]
 
 
@@ -52,7 +54,7 @@ def make_weights() -> None:
         if packed.exists():
             continue
         torch.manual_seed(seed)
-        net = FDEGCNet(Architecture((8, 8, 8), 8, 8, 8, 1, **fields))
+        net = FDEGCNet(Architecture(**{"widths": (8, 8, 8), "latent": 8, "hyper": 8, "fusion": 8, "odam_depth": 1, **fields}))
         for name, tensor in net.state_dict().items():
             if name == "entropy.y_gain.table":
                 tensor[:] = torch.linspace(0.5, 3, 6)[:, None]
@@ -201,12 +203,13 @@ def stored_bits(valid: np.ndarray) -> bytes:
     return b"\1" + zlib.compress(np.packbits(valid, axis=1).tobytes(), 0)
 
 
-def wild_plane(engine: Engine, parts: Parts, reach: int) -> bytes:
-    """A plane of latents that no picture has."""
+def wild_plane(engine: Engine, parts: Parts, reach: int, channels: slice = slice(None)) -> bytes:
+    """A plane of latents that no picture has, which are zero but for `channels`."""
     rng = np.random.default_rng(reach)
     h, w = -(-parts.header.height // 16), -(-parts.header.width // 16)
     z = rng.integers(-40, 41, (-(-h // 4), -(-w // 4), engine.net.architecture.hyper)).astype(np.int32)
-    y = rng.integers(-reach, reach + 1, (h, w, engine.latent)).astype(np.int32)
+    y = np.zeros((h, w, engine.latent), np.int32)
+    y[..., channels] = rng.integers(-reach, reach + 1, y[..., channels].shape)
     return encode_plane(engine.predictor(parts.header.log2_lambda), z, y)[0]
 
 
@@ -217,6 +220,9 @@ def uncommon() -> Iterator[tuple[str, bytes]]:
     engine = load_engine("checkerboard", "cpu", "float32")
     for reach in (3000, 2**29):
         yield f"escapes-{reach}", Parts(plain).with_plane(wild_plane(engine, Parts(plain), reach))
+    quarters, sliced = load_engine("quarters", "cpu", "float32"), Parts(encoded(picture(3), model="quarters"))
+    for name, channels in (("middle", slice(11, 13)), ("last", slice(29, 30)), ("no", slice(0))):
+        yield f"{name}-channels-speak", sliced.with_plane(wild_plane(quarters, sliced, 9, channels))
     yield "unknown-section-to-skip", Parts(plain).with_section(255, b"of the future")
     yield "text-plain-though-longer", Parts(plain).with_section(129, b"\0" + json.dumps(f"{CRS.from_epsg(4326).wkt}").encode())
     yield "nodata-without-layer", Parts(plain).with_section(2, pack_text(9.0))
@@ -278,7 +284,19 @@ def faulty() -> Iterator[tuple[str, bytes, str]]:
     yield "residual-empty", bounded.file(), "residual 0"
     del bounded.sections[Kind.BOUND]
     yield "bound-missing", bounded.file(), "bounds do not fit"
+    for name, runs in (("runs", (0, 0)), ("channels", (1,))):
+        yield f"more-{name}-than-channels", Parts(plain).with_plane(outspoken(*runs)), "more"
     yield "words-too-many", Parts(plain).with_plane(body + bytes(12)), "computes differently"
+
+
+def outspoken(*runs: int) -> bytes:
+    """A plane of one hyper-latent a channel whose channels go in these runs of eights, less one."""
+    coder = Encoder()
+    engine = load_engine("checkerboard", "cpu", "float32")
+    code_rows(coder, engine.z_rows(fixed_point(1024)), np.zeros(engine.net.architecture.hyper, np.int32))
+    coder.numbers(1, np.array([len(runs)], np.int32))
+    coder.numbers(len(runs), np.array(runs, np.int32))
+    return bytes(4) + coder.finish()
 
 
 def main() -> None:

@@ -69,23 +69,23 @@ class Network:
         ends = [sum(sizes[:k]) for k in range(len(sizes) + 1)]
         return [slice(*pair) for pair in pairwise(ends)]
 
-    def grid(self, features: Array, y: Array, cells: list[tuple[int, int]], number: int) -> Array:
-        """Eight rows of numbers for a slice of `cells`, y (row, column, channel) being 0 where not yet decoded."""
-        return np.stack([self._cell(features[:, r, c], y, r, c, number) for r, c in cells], 1).reshape(8, -1)
+    def grid(self, features: Array, y: Array, cells: list[tuple[int, int]], number: int, channels: list[int]) -> Array:
+        """Eight rows of numbers for `channels` of a slice of `cells`, y (row, column, channel) being 0 where not yet decoded."""
+        found = [self._cell(features[:, r, c], y, r, c, number, channels) for r, c in cells]
+        return np.stack(found, 1).reshape(8, -1)
 
-    def _cell(self, features: Array, y: Array, row: int, column: int, number: int) -> Array:
-        """The eight numbers (number, channel) of one slice of a cell."""
-        part = self.slices[number]
+    def _cell(self, features: Array, y: Array, row: int, column: int, number: int, channels: list[int]) -> Array:
+        """The eight numbers (number, channel) of `channels` of one slice of a cell."""
         hidden = linear(features, *self.weights("from_features")) + self._at_level
         context = self._context(y, row, column)
         if context is not None:
             hidden = hidden + self._tensors["entropy.from_context.weight"] @ context
         if number > 0:
-            earlier = (y[row, column] * np.exp(-self.y_gain))[: part.start]
+            earlier = (y[row, column] * np.exp(-self.y_gain))[: self.slices[number].start]
             hidden = hidden + linear(earlier, *self.weights(f"from_slices.{number - 1}"))
         raw = linear(linear(leaky(hidden), *self.weights("body.1"), leaky), *self.weights("head"))
-        logits, means, log_scales = raw.reshape(3, 3, -1)[..., part]
-        gain = self.y_gain[part]
+        logits, means, log_scales = raw.reshape(3, 3, -1)[..., channels]
+        gain = self.y_gain[channels]
         shares = np.exp(logits - logits.max(0))
         shares /= shares.sum(0)
         means = np.clip(16 * means * np.exp(gain), -32767, 32767)
@@ -170,7 +170,8 @@ def pooled(x: Array) -> Array:
 
 def weighed(means_of: Array, other: Array) -> Array:
     """Channels of one view, added with the softmax of the other's means."""
-    shares = np.exp(means_of.mean((1, 2)))
+    means = means_of.mean((1, 2))
+    shares = np.exp(means - means.max())
     return np.tensordot(shares / shares.sum(), other, 1)
 
 

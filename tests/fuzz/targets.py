@@ -7,6 +7,7 @@ import json
 import tempfile
 from contextlib import suppress
 from functools import cache, lru_cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -32,7 +33,7 @@ from fdeg_codec.raster.sink import Sink
 from fdeg_codec.raster.stac import stac
 
 KINDS = ("none", "checkerboard", "quarters", "serial")
-LATENT, HYPER = 2, 2
+LATENT, HYPER = 18, 2
 MEMORY = Path("/dev/shm")  # where a file system in memory has its place
 SMALL = 1 << 14  # samples of a picture that is worth writing
 
@@ -95,14 +96,15 @@ class Stub:
     def __init__(self, kind: str, seed: int) -> None:
         self._kind, self._seed = kind, seed
         self.latent = LATENT
-        self.slices = (slice(0, 1), slice(1, 2)) if seed % 3 else (slice(0, 2),)
         self.z_rows = rows(seed)
 
     def passes(self, height: int, width: int) -> tuple[Cells, ...]:
         return passes(self._kind, height, width)  # type: ignore[arg-type]
 
-    def begin(self, z: NDArray[np.int32], height: int, width: int) -> None:
-        pass
+    def begin(self, z: NDArray[np.int32], height: int, width: int, speaking: NDArray[np.bool_]) -> None:
+        ends = (0, 9, LATENT) if self._seed % 3 else (0, LATENT)
+        counts = [speaking[a:b].sum() for a, b in pairwise(ends)]
+        self.slices = [slice(*pair) for pair in pairwise(accumulate(filter(None, counts), initial=0))]
 
     def turn_to(self, cells: Cells) -> None:
         self._count = len(cells[0])

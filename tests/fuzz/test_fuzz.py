@@ -22,6 +22,7 @@ from fdeg_codec.container.sections import Kind, Sections, pack_numbers, pack_tex
 from fdeg_codec.container.summary import summary
 from fdeg_codec.entropy.guard import round_guarded
 from fdeg_codec.entropy.mixture import mixtures
+from fdeg_codec.entropy.silence import EIGHT
 from fdeg_codec.errors import FdegError
 from fdeg_codec.raster import metadata
 from fdeg_codec.raster.masks import pack_layer
@@ -69,13 +70,16 @@ def plane(kind: int, size: int, seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     z = np.rint(3 * rng.standard_cauchy((-(-height // 4), -(-width // 4), targets.HYPER))).astype(np.int32)
     y = np.zeros((height, width, targets.LATENT), np.int32)
+    speaking = np.repeat(rng.random(3) < 0.7, EIGHT)[: targets.LATENT]
+    predictor.begin(z, height, width, speaking)
+    spoken = y[..., speaking]
     for rows, columns in predictor.passes(height, width):
         predictor.turn_to((rows, columns))
         for number, part in enumerate(predictor.slices):
             centres = mixtures(round_guarded(predictor.grid(number))[0]).centres.reshape(len(rows), -1)
-            y[rows, columns, part] = centres + np.rint(np.clip(2 * rng.standard_cauchy(centres.shape), -1e6, 1e6)).astype(
-                np.int32
-            )
+            noise = np.rint(np.clip(2 * rng.standard_cauchy(centres.shape), -1e6, 1e6))
+            spoken[rows, columns, part] = centres + noise.astype(np.int32)
+    y[..., speaking] = spoken
     return bytes([kind, size, seed]) + encode_plane(predictor, z, y)[0]  # type: ignore[arg-type]
 
 

@@ -132,7 +132,7 @@ def test_context_by_passes_is_the_convolution_of_training(kind) -> None:
     whole = context(y).permute(0, 2, 3, 1)
     known = torch.zeros(2, 7, 9, 6, dtype=torch.float64)
     for cells in passes(kind, 7, 9):
-        features = context.at(known, cells)
+        features = context.at(known, cells, context.weight)
         expected = whole[:, cells[0], cells[1]]
         torch.testing.assert_close(torch.zeros_like(expected) if features is None else features, expected)
         known[:, cells[0], cells[1]] = y.permute(0, 2, 3, 1)[:, cells[0], cells[1]]
@@ -150,7 +150,7 @@ def test_mixtures_slice_by_slice_are_those_of_training(kind) -> None:
     natural = (y * torch.exp(-model.y_gain(level))[:, :, None, None]).permute(0, 2, 3, 1)
     known = torch.zeros_like(natural)
     for rows, columns in passes(kind, 5, 4):
-        context = model.context.at(known, (rows, columns)) if model.context else None
+        context = model.context.at(known, (rows, columns), model.context.weight) if model.context else None
         hidden = model.hidden(features[:, :, rows, columns].transpose(1, 2), context, level)
         for number, part in enumerate(model.slices):
             mixture = model.mixture(hidden, number, known[:, rows, columns], level)
@@ -159,19 +159,26 @@ def test_mixtures_slice_by_slice_are_those_of_training(kind) -> None:
             known[:, rows, columns, part] = natural[:, rows, columns, part]
 
 
+@pytest.mark.parametrize("speaking", [[1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
 @pytest.mark.parametrize("spread", [0.5, 50])
-def test_the_grid_is_the_mixture_in_steps(spread: float) -> None:
+def test_the_grid_is_the_mixture_in_steps(spread: float, speaking: list[int]) -> None:
     torch.manual_seed(0)
     model = EntropyModel(6, 8, 10, "none", (2, 4)).double().requires_grad_(False)
     for p in [*model.from_slices.parameters(), *model.head.parameters(), model.y_gain.table]:
         torch.nn.init.normal_(p, std=spread)
     level = torch.tensor([2.3], dtype=torch.float64)
     hidden, natural = (torch.randn(1, 7, n, dtype=torch.float64) for n in (10, 6))
-    for number, head in enumerate(model.heads(level)):
-        weights, means, log_scales = model.mixture(hidden, number, natural, level)
+    speaking = torch.tensor(speaking) > 0
+    spoken = model.spoken(level, speaking)
+    numbers = [number for number, part in enumerate(model.slices) if speaking[part].any()]
+    natural *= speaking
+    for number, part in zip(numbers, spoken.slices, strict=True):
+        which = speaking[model.slices[number]]
+        weights, means, log_scales = (t[..., which] for t in model.mixture(hidden, number, natural, level))
         steps = (log_scales - math.log(0.05)) * 63 / math.log(2000)
         expected = ((16 * means).clamp(-32767, 32767), steps.clamp(0, 63), 64 * weights[:2])
-        torch.testing.assert_close(model.grid(hidden, number, natural, head), torch.cat(expected), rtol=1e-12, atol=1e-12)
+        found = model.grid(hidden, part, natural[..., speaking])
+        torch.testing.assert_close(found, torch.cat(expected), rtol=1e-12, atol=1e-12)
 
 
 def test_slices_begin_as_a_network_without_them() -> None:

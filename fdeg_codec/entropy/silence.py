@@ -1,0 +1,43 @@
+"""Which channels of a plane speak: of eight that are zero everywhere in a tile nothing is coded, and nothing computed.
+
+Coarse rates leave most channels silent, smooth pictures the fine ones. What is said of it are the lengths of alternate runs of eights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdeg_codec.errors import BadFileError
+
+if TYPE_CHECKING:
+    from fdeg_codec.entropy.coder import Coder
+
+EIGHT = 8
+
+Flags = NDArray[np.bool_]
+
+
+def code_speaking(coder: Coder, count: int, speaking: Flags | None) -> Flags:
+    """Code which of `count` channels speak, in either direction; what comes back may be more than was asked for."""
+    eights = -(-count // EIGHT)
+    known = None if speaking is None else _runs(speaking)
+    (number,) = coder.numbers(1, None if known is None else np.array([len(known)], np.int32))
+    if number > eights:
+        raise BadFileError("it has more runs of channels than channels")
+    runs = coder.numbers(int(number), known).astype(np.int64) + 1
+    if runs.sum() > eights:
+        raise BadFileError("more channels speak than there are")
+    flags = np.zeros(eights, np.bool_)
+    flags[: runs.sum()] = np.repeat(np.arange(number) % 2 == 0, runs)
+    return np.repeat(flags, EIGHT)[:count]
+
+
+def _runs(speaking: Flags) -> NDArray[np.int32]:
+    """The lengths of alternate runs, less one, the first and the last of eights that speak; none where all are silent."""
+    eights = np.pad(speaking, (0, -len(speaking) % EIGHT)).reshape(-1, EIGHT).any(1)
+    eights[0] = eights.any()  # so that the first run speaks
+    edges = np.flatnonzero(np.diff(eights, prepend=False, append=False))
+    return (np.diff(edges) - 1).astype(np.int32)
