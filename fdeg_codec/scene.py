@@ -283,10 +283,11 @@ class Scene:
             raise UsageError(f"{self.path}: is closed")
         _, height, width = self.shape
         w = Window(0, 0, width, height) if window is None else Window(*whole(window))
-        if w.column < 0 or w.row < 0 or w.width < 1 or w.height < 1 or w.column + w.width > width or w.row + w.height > height:
+        inside = w.column >= 0 and w.row >= 0 and w.column + w.width <= width and w.row + w.height <= height
+        if not inside or w.width < 1 or w.height < 1:
             raise UsageError(
                 f"{self.path}: window {w.column},{w.row},{w.width},{w.height} (column, row, width, height) "
-                f"leaves the picture of {width} x {height}"
+                f"{'has no pixels' if inside else f'leaves the picture of {width} x {height}'}"
             )
         if w.width * w.height > self._max_pixels:
             raise UnsupportedError(

@@ -161,6 +161,8 @@ def written_to(name: str, suffix: str) -> Iterator[Path]:
         path = folder / f"standard-output{suffix}"
         with _called(f"a file in {tempfile.gettempdir()} for standard output", path):
             yield path
+        if Path(f"{path}.aux.xml").exists():
+            click.echo("fdeg: standard output: without the reference system, which GeoTIFF cannot hold", err=True)
         with path.open("rb") as spool:
             shutil.copyfileobj(spool, sys.stdout.buffer)
         sys.stdout.buffer.flush()

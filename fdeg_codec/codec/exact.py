@@ -77,12 +77,13 @@ def _walk(coder: Coder, x: Floats, bands: list[Band], samples: Samples | None, d
 
 
 def _wanted(band: Band, samples: Samples, base: Longs) -> Longs:
-    """The residual of a band; where nodata's successor would be too far off, the step before."""
+    """The residual of a band; where the step before nodata is nearer than nodata's successor, that."""
     residual = band.bound.residual(np.where(band.valid, samples, samples.dtype.type(0)), base, band.line)
-    if band.nodata is not None and band.bound.step > 1:
-        found = band.bound.samples(base, residual, band.line, str(samples.dtype))
+    if band.nodata is not None and band.bound.step:
+        found, before = (band.bound.samples(base, r, band.line, str(samples.dtype)) for r in (residual, residual - 1))
         moved = masks.avoid(found, band.nodata, band.valid)
-        residual -= (found != moved) & band.valid & (np.abs(moved.astype(np.float64) - samples) > band.bound.step / 2)
+        off, off_before = (np.abs(choice.astype(np.float64) - samples) for choice in (moved, before))
+        residual -= (found != moved) & band.valid & (off > off_before)
     return residual
 
 

@@ -8,6 +8,7 @@ It stays within 42 to 47 dB of the means of the whole picture, which at half the
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,8 +25,8 @@ Array = TypeVar("Array", bound=NDArray[Any])
 
 
 def check_scale(scale: int) -> int:
-    if scale not in SCALES:
-        raise UsageError(f"--scale {scale}: one of {', '.join(map(str, SCALES))}")
+    if not isinstance(scale, Integral) or scale not in SCALES:
+        raise UsageError(f"--scale {scale!r}: one of {', '.join(map(str, SCALES))}")
     return scale
 
 

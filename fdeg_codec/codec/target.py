@@ -41,7 +41,7 @@ class Target(NamedTuple):
         """What the measure may be."""
         if self.word == "psnr":
             return self.value, self.value + DECIBELS
-        size = math.log(self.value * pixels / 8 if self.word == "bpp" else self.value)
+        size = math.log(self.value) + (math.log(pixels / 8) if self.word == "bpp" else 0)
         return size + math.log(1 - SHARE), size
 
     def show(self, measured: float, pixels: int) -> str:

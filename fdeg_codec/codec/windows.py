@@ -29,7 +29,7 @@ def whole(window: AnyWindow) -> tuple[int, int, int, int]:
     try:
         numbers = window if isinstance(window, Sequence) else window.flatten()
         column, row, width, height = (int(n) for n in numbers)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"window {window}: column, row, width and height make one") from error
     if (column, row, width, height) != tuple(numbers):
         raise UsageError(f"window {numbers}: whole pixels only")

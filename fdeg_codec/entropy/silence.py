@@ -1,6 +1,6 @@
 """Which channels of a plane speak: of eight that are zero everywhere in a tile nothing is coded, and nothing computed.
 
-Coarse rates leave most channels silent, smooth pictures the fine ones. What is said of it are the lengths of alternate runs of eights.
+Coarse rates leave most channels silent, smooth pictures the fine ones. Said of it are the lengths of alternate runs of eights.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ def code_speaking(coder: Coder, count: int, speaking: Flags | None) -> Flags:
     runs = coder.numbers(int(number), known).astype(np.int64) + 1
     if runs.sum() > eights:
         raise BadFileError("more channels speak than there are")
-    flags = np.zeros(eights, np.bool_)
-    flags[: runs.sum()] = np.repeat(np.arange(number) % 2 == 0, runs)
-    return np.repeat(flags, EIGHT)[:count]
+    flags = np.repeat(np.arange(number) % 2 == 0, runs)
+    return np.repeat(np.pad(flags, (0, eights - len(flags))), EIGHT)[:count]
 
 
 def _runs(speaking: Flags) -> NDArray[np.int32]:
     """The lengths of alternate runs, less one, the first and the last of eights that speak; none where all are silent."""
-    eights = np.pad(speaking, (0, -len(speaking) % EIGHT)).reshape(-1, EIGHT).any(1)
+    eights = np.add.reduceat(speaking, np.arange(0, len(speaking), EIGHT)) > 0
     eights[0] = eights.any()  # so that the first run speaks
     edges = np.flatnonzero(np.diff(eights, prepend=False, append=False))
     return (np.diff(edges) - 1).astype(np.int32)

@@ -133,7 +133,7 @@ class EntropyModel(nn.Module):
         return Mixture(torch.softmax(logits, 0), means * torch.exp(gain), log_scales + gain)
 
     def spoken(self, level: Tensor, speaking: Tensor) -> Spoken:
-        """What predicts the channels that speak (latent) in steps of the integer grid. Slices in which none does are left out."""
+        """What predicts the channels that speak (latent) in steps of the integer grid; no slices in which none does."""
         gain = self.y_gain(level)[0]
         shape = 3, COMPONENTS, self.latent
         slices, done = [], 0
@@ -142,14 +142,16 @@ class EntropyModel(nn.Module):
             if not len(which):
                 continue
             first = self.from_slices[number - 1] if number else None
-            earlier = first.weight[:, speaking[: part.start]].t() if first else None
+            earlier, offset = None, None
+            if isinstance(first, Linear):
+                earlier, offset = first.weight[:, speaking[: part.start]].t(), first.bias
             last = torch.cat([p.view(*shape, -1)[:, :, which] for p in (self.head.weight, self.head.bias)], -1)
             logits, means, log_scales = last
             means *= MEAN_STEPS * torch.exp(gain[which])[:, None]
             log_scales[..., -1] += gain[which] - math.log(SCALE_MIN)
             rows = torch.cat((means, log_scales / LOG_SCALE_STEP, logits[1:] - logits[0])).transpose(1, 2).contiguous()
             channels = slice(done, done + len(which))
-            slices.append(Slice(channels, earlier, first.bias if first else None, rows[:, :-1], rows[:, -1:]))
+            slices.append(Slice(channels, earlier, offset, rows[:, :-1], rows[:, -1:]))
             done = channels.stop
         context = self.context.weight[:, speaking] if self.context is not None else None
         return Spoken(torch.exp(-gain[speaking]), context, tuple(slices))

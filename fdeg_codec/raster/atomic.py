@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
     try:
         check(target, overwrite)
         place = Path(os.path.realpath(target))
-        stale = [path for suffix in SIDECARS if (path := Path(f"{place}{suffix}")).exists()]
+        stale = _sidecars(place).values()
         with draft_folder(place.parent) as folder:
             draft = folder / place.name
             yield draft
@@ -44,20 +44,26 @@ def check(target: Path, overwrite: bool) -> None:
         raise FdegError(f"{target}: there is no folder {folder}")
 
 
-def _settle(draft: Path, target: Path, stale: list[Path]) -> None:
+def _settle(draft: Path, target: Path, stale: Collection[Path]) -> None:
     """Move what was written into its place, by one step where it can be done in one.
 
     Where it cannot, because there are sidecars, the target comes last, and goes first if it is there already: whenever the
     process is killed, no picture stands beside another one's sidecars.
     """
-    made = [(path, Path(f"{target}{suffix}")) for suffix in SIDECARS if (path := Path(f"{draft}{suffix}")).exists()]
-    for path in (draft, *(path for path, _ in made)):
+    made = _sidecars(draft)
+    for path in (draft, *made.values()):
         with path.open("rb") as written:
             os.fsync(written.fileno())  # a name must not outlive its bytes when the power fails
     if stale or made:
         target.unlink(missing_ok=True)
     for path in stale:
         path.unlink()
-    for path, place in made:
-        path.replace(place)
+    for suffix, path in made.items():
+        path.replace(f"{target}{suffix}")
     draft.replace(target)
+
+
+def _sidecars(path: Path) -> dict[str, Path]:
+    """Those that are there, by their suffix; none are there whose names would be too long."""
+    found = {suffix: f"{path}{suffix}" for suffix in SIDECARS}
+    return {suffix: Path(name) for suffix, name in found.items() if os.access(name, os.F_OK)}

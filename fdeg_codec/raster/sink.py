@@ -34,6 +34,9 @@ OPTIONS: dict[str, dict[str, str]] = {
     "COG": {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "BIGTIFF": "IF_SAFER", "OVERVIEW_RESAMPLING": "AVERAGE"},
     "WEBP": {"LOSSLESS": "YES", "EXACT": "1"},  # exact: also the colours of transparent pixels
 }
+# A JPEG 2000 file turns rows that run northwards, and has a reference system invented where there is none, unless that is
+# written into .aux.xml beside it.
+BESIDE = {"GMLJP2": "NO", "GeoJP2": "NO"}
 PICTURES = ("PNG", "WEBP")  # take the last of two or four bands for transparency, whatever it is
 WEBP_SIDE = 16383
 BLOCK = 512
@@ -127,11 +130,19 @@ class Sink:
         """The GeoTIFF into the format that was asked for; then it is read again, as a driver may hide a full disk."""
         with may_lie_nowhere():
             rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver])
+            if self._driver == "JP2OpenJPEG" and not self._lies_there():
+                rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver], **BESIDE)
             with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
                 for row in range(0, wanted.height, BLOCK):
                     strip = Window(0, row, wanted.width, min(BLOCK, wanted.height - row))
                     if not np.array_equal(wanted.read(window=strip), written.read(window=strip), equal_nan=True):
                         raise RasterioIOError("it holds other samples than were written")
+
+    def _lies_there(self) -> bool:
+        """Whether the file says where on the ground it lies as the GeoTIFF does."""
+        with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
+            same = np.allclose(wanted.transform, written.transform, rtol=1e-9, atol=0)
+            return bool(same) and wanted.crs == written.crs
 
 
 def _fits(driver: str, shape: tuple[int, int, int], dtype: str, colours: list[str]) -> None:

@@ -90,8 +90,8 @@ class Source:
     def _examine(self, bands: int | Sequence[int] | None) -> None:
         d = self._data
         if d.count == 0:
-            found = d.subdatasets
-            raise UnsupportedError(f"{self.path}: holds {len(found)} rasters and none of its own; name one, as {found[0]}")
+            advice = f"; name one, as {d.subdatasets[0]}" if d.subdatasets else ""
+            raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters and none of its own{advice}")
         self.indexes = self._chosen(bands)
         self.dtype = self._dtype({d.dtypes[n - 1] for n in self.indexes})
         colours = [d.colorinterp[n - 1] for n in self.indexes]

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
+from rasterio.transform import Affine
 
 from fdeg_codec import __version__
 from fdeg_codec.cli.main import COMMANDS
@@ -155,6 +157,14 @@ def test_standard_input_and_output(weights: Path, raster: Path, fdeg: Run, tmp_p
     decoder = subprocess.Popen([*FDEG, "decode", "-", "-"], env=os.environ, **pipes)
     assert decoder.communicate(file, timeout=120) == ((tmp_path / "x.tif").read_bytes(), b"")
     assert decoder.returncode == 0
+
+
+def test_what_standard_output_leaves_out_is_said(weights: Path, fdeg: Run, tmp_path: Path) -> None:
+    rare = CRS.from_proj4("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +to_meter=0.01745329252")
+    source = write(tmp_path / "rare.tif", samples(3), crs=rare, transform=Affine(0.1, 0, 5, 0, -0.1, 50))
+    fdeg("encode", source, tmp_path / "x.fdg", "--model", "tiny")
+    done = subprocess.run([*FDEG, "decode", str(tmp_path / "x.fdg"), "-"], capture_output=True, timeout=60, check=True)
+    assert b"reference system" in done.stderr
 
 
 def test_standard_output_that_takes_nothing_is_an_error(file: Path) -> None:

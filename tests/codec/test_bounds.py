@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 import fdeg_codec
 from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.exact import Band, decode_residual, encode_residual
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.sections import Kind, pack_text
 from fdeg_codec.entropy.coder import Decoder, Encoder
 from fdeg_codec.entropy.residual import code_band
 from fdeg_codec.errors import BadFileError, FdegError, UsageError
+from fdeg_codec.raster import masks
+from fdeg_codec.raster.bound import choose
+from fdeg_codec.raster.mapping import Line
 from tests.fuzz import forge
 from tests.raster.rasters import Samples, coloured, samples, write
 
@@ -89,6 +93,20 @@ def test_what_lies_under_alpha_counts(folder: Path, max_error: float) -> None:
         after = bounded(write(folder / "a.tif", hidden, coloured("red", "green", "blue", "alpha")), max_error)
         assert np.abs(after.astype(int) - hidden).max() <= max_error
         np.testing.assert_array_equal(after[3], data[3])
+
+
+def test_a_move_past_nodata_keeps_the_bound_of_floats() -> None:
+    """Above a power of two floats lie twice as far apart as below it."""
+    nodata, max_error, line = 128.0, 7.601e-5, Line(127.98, 128.02, 127.957, 128.0417)
+    bound = choose(line, max_error, False, nodata)
+    x = (128 + np.arange(-40, 41) * bound.unit - line.low)[None, None] / line.span
+    for steps in range(-8, 9):
+        if steps:
+            data = np.full((1, 1, 81), 128 + steps * 2.0 ** (-17 if steps < 0 else -16), np.float32)
+            band = Band(line, bound, np.ones((1, 81), bool), nodata)
+            entry = encode_residual(x, [band], data, max_error)
+            after = masks.avoid(decode_residual(x, [band], entry, "float32")[0], nodata, band.valid)
+            assert np.abs(after.astype(float) - data).max() <= max_error
 
 
 @pytest.mark.parametrize(("nodata", "max_error"), [(0, 30), (100, 1), (100, 30), (255, 2)])

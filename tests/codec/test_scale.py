@@ -174,7 +174,7 @@ def test_threads_change_nothing(file: Path) -> None:
                 np.testing.assert_array_equal(part, whole[:, :, column // scale : column // scale + part.shape[2]])
 
 
-@pytest.mark.parametrize("scale", [0, -2, 3, 32])
-def test_other_scales_are_refused(file: Path, scale: int) -> None:
-    with fdeg_codec.open(file) as scene, pytest.raises(UsageError, match=f"--scale {scale}: one of 1, 2, 4, 8, 16"):
+@pytest.mark.parametrize("scale", [0, -2, 3, 32, 2.0, "2"])
+def test_other_scales_are_refused(file: Path, scale: Any) -> None:
+    with fdeg_codec.open(file) as scene, pytest.raises(UsageError, match=f"--scale {scale!r}: one of 1, 2, 4, 8, 16"):
         scene.read(scale=scale)

@@ -129,7 +129,7 @@ def test_decibels_beside_samples_that_are_no_measurements(tmp_path: Path, far: f
 
 def test_an_effort_keeps_to_its_target(tmp_path: Path) -> None:
     """What the effort gains in bytes, or in decibels, is not known from the sample; with trained weights."""
-    source, file = write(tmp_path / "a.tif", samples(1, "uint16", 96, 96)), tmp_path / "a.fdg"
+    source, file = write(tmp_path / "a.tif", samples(1, "uint16", 192, 192)), tmp_path / "a.fdg"
     size = fdeg_codec.encode(source, file, lambda_=700).bytes
     psnr = decibels(source, file)
     assert fdeg_codec.encode(source, file, effort=2, size=size, overwrite=True).met
@@ -206,6 +206,11 @@ def test_a_picture_without_anything_is_no_trouble(weights: Path, tmp_path: Path,
     source = write(tmp_path / "a.tif", np.full((3, 100, 100), value, np.uint8), nodata=7)
     for choice in ({"size": 5000}, {"psnr": 20}):
         assert not fdeg_codec.encode(source, tmp_path / "a.fdg", model="tiny", overwrite=True, **choice).met
+
+
+def test_hardly_anything_at_all_is_out_of_reach(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FdegError, match="reach"):
+        fdeg_codec.encode(folder / "small.tif", tmp_path / "a.fdg", model="tiny", bpp=5e-324)
 
 
 @pytest.mark.parametrize(

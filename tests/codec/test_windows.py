@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,22 @@ def test_windows_in_any_order_from_one_scene_equal_the_whole(file: Path) -> None
 
 @pytest.mark.parametrize(
     "window",
-    [(-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 0, 5), (0, 0, 5, -5), (WIDTH, 0, 1, 1), (WIDTH - 3, 0, 4, 1), (0, HEIGHT, 1, 1)],
+    [(-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, WIDTH + 1, 1), (WIDTH, 0, 1, 1), (WIDTH - 3, 0, 4, 1), (0, HEIGHT, 1, 1)],
 )
 def test_a_window_outside_the_picture_is_an_error_that_states_both(file: Path, window: tuple[int, int, int, int]) -> None:
     with fdeg_codec.open(file) as scene, pytest.raises(UsageError) as caught:
         scene.read(window=window)
     assert ",".join(map(str, window)) in str(caught.value)
     assert f"{WIDTH} x {HEIGHT}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("window", "why"),
+    [((0, 0, 0, 5), "has no pixels"), ((0, 0, 5, -5), "has no pixels"), ((0, 0, math.inf, 1), "column, row, width and height")],
+)
+def test_windows_that_are_none(file: Path, window: tuple[Any, ...], why: str) -> None:
+    with fdeg_codec.open(file) as scene, pytest.raises(UsageError, match=why):
+        scene.read(window=window)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ class Network:
         return [slice(*pair) for pair in pairwise(ends)]
 
     def grid(self, features: Array, y: Array, cells: list[tuple[int, int]], number: int, channels: list[int]) -> Array:
-        """Eight rows of numbers for `channels` of a slice of `cells`, y (row, column, channel) being 0 where not yet decoded."""
+        """Eight rows of numbers for `channels` of a slice of `cells`; y (row, column, channel) is 0 where not yet decoded."""
         found = [self._cell(features[:, r, c], y, r, c, number, channels) for r, c in cells]
         return np.stack(found, 1).reshape(8, -1)
 

@@ -99,6 +99,24 @@ def test_masks_and_places_go_along(folder: Path, ending: str) -> None:
         np.testing.assert_array_equal(after.dataset_mask(), mask)
 
 
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+@pytest.mark.parametrize(
+    ("crs", "grid"),
+    [
+        ("EPSG:32633", rasterio.Affine(10, 0, 5e5, 0, 10, 5e6)),
+        ("EPSG:4326", rasterio.Affine(-1e-6, 0, 5, 0, 1e-6, 50)),
+        (None, rasterio.Affine(2, 0, 0, 0, -2, 140)),
+    ],
+)
+def test_rows_that_run_northwards_and_grids_of_no_system_stay_so(
+    folder: Path, ending: str, crs: str | None, grid: rasterio.Affine
+) -> None:
+    source = write(folder / "a.tif", samples(3), crs=crs, transform=grid)
+    with rasterio.open(trip(source, ending)) as after:
+        assert after.transform == grid
+        assert after.crs == crs
+
+
 def test_more_pixels_than_webp_counts_are_refused(folder: Path) -> None:
     with pytest.raises(FdegError, match="16383 pixels each way"):
         trip(write(folder / "a.tif", samples(3, height=1, width=16384)), ".webp", tile=1024)
