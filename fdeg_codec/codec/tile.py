@@ -20,6 +20,7 @@ from fdeg_codec.entropy.rounding import NEAREST, Rounding
 from fdeg_codec.entropy.silence import code_speaking
 
 Integers = NDArray[np.int32]
+Latents = NDArray[Any]  # real numbers to be rounded, or integers
 
 
 def walk(
@@ -27,32 +28,37 @@ def walk(
     predictor: Predictor,
     shape: tuple[int, int],
     z: Integers | None,
-    y: NDArray[Any] | None,
+    y: Latents | None,
     rounding: Rounding = NEAREST,
 ) -> tuple[Integers, Integers]:
     """Code z and y (row, column, channel), which is rounded on the way; a decoder passes None for both and gets them."""
-    height, width = shape
-    side = hyper_side(height), hyper_side(width)
+    side = hyper_side(shape[0]), hyper_side(shape[1])
     frequencies = np.tile(predictor.z_rows, (side[0] * side[1], 1))
     z = code_rows(coder, frequencies, None if z is None else z.reshape(-1)).reshape(*side, -1)
     speaking = code_speaking(coder, predictor.latent, None if y is None else rounding.speaking(y))
-    predictor.begin(z, height, width, speaking)
-    real = None if y is None else y[..., speaking]
-    spoken = np.zeros((height, width, int(speaking.sum())), np.int32)
-    for rows, columns in predictor.passes(height, width) if speaking.any() else ():
-        predictor.turn_to((rows, columns))
-        for number, part in enumerate(predictor.slices):
-            mixture = mixtures(coder.round(predictor.grid(number)))
-            known = None if real is None else rounding.choose(real[rows, columns, part].reshape(-1), mixture)
-            values = code_latents(coder, mixture, known).reshape(len(rows), -1)
-            spoken[rows, columns, part] = values
-            predictor.learn(number, values)
-    out = np.zeros((height, width, predictor.latent), np.int32)
-    out[..., speaking] = spoken
+    out = np.zeros((*shape, predictor.latent), np.int32)
+    if speaking.any():
+        predictor.begin(z, *shape, speaking)
+        known = None if y is None else y[..., speaking]
+        out[..., speaking] = _code_spoken(coder, predictor, (*shape, speaking.sum()), known, rounding)
     return z, out
 
 
-def encode_plane(predictor: Predictor, z: Integers, y: NDArray[Any], rounding: Rounding = NEAREST) -> tuple[bytes, Integers]:
+def _code_spoken(coder: Coder, predictor: Predictor, shape: tuple[int, ...], y: Latents | None, rounding: Rounding) -> Integers:
+    """Code the latents of the channels that speak."""
+    out = np.zeros(shape, np.int32)
+    for rows, columns in predictor.passes(*shape[:2]):
+        predictor.turn_to((rows, columns))
+        for number, part in enumerate(predictor.slices):
+            mixture = mixtures(coder.round(predictor.grid(number)))
+            known = None if y is None else rounding.choose(y[rows, columns, part].reshape(-1), mixture)
+            values = code_latents(coder, mixture, known).reshape(len(rows), -1)
+            out[rows, columns, part] = values
+            predictor.learn(number, values)
+    return out
+
+
+def encode_plane(predictor: Predictor, z: Integers, y: Latents, rounding: Rounding = NEAREST) -> tuple[bytes, Integers]:
     """The entry of a plane, the CRC of its latents and the range coder's words; and the y a decoder will read from it."""
     coder = Encoder()
     _, y_hat = walk(coder, predictor, (y.shape[0], y.shape[1]), z, y, rounding)

@@ -20,14 +20,14 @@ Integers = NDArray[np.int32]
 # that errors to one side add up, so three to four times that serves best; training rounds with it, too.
 WORTH = 24.0
 SURE = 0.1  # a latent nearer than this to an integer stays there
-AUDIBLE = 0.8  # where a channel is else all zeros, `thrifty` seldom has anything else for less
+AUDIBLE = 0.8  # less, where eight channels are else all zeros, is not worth its bits (0.7 and 1.0 do worse)
 
 
 class Rounding(NamedTuple):
     """How the latents of a tile (row, column, channel) become integers."""
 
     choose: Callable[[Floats, Mixtures], Integers]  # of some latents (n), once it is known how they are coded
-    audible: float  # a channel in which nothing is as far from zero is left silent
+    audible: float  # how far from zero a latent must be for its channel to speak
 
     def speaking(self, y: Floats) -> Flags:
         return np.abs(y).max((0, 1)) >= self.audible
