@@ -45,7 +45,7 @@ class Engine:
         self.net.to(self.device).eval().requires_grad_(False)
         channels_last(self.net)
         self.net.entropy.double()
-        self.spoken = lru_cache(maxsize=4)(self._spoken)
+        self.spoken = lru_cache(maxsize=2)(self._spoken)
 
     @cached_property
     def draft_entropy(self) -> EntropyModel:
