@@ -59,7 +59,7 @@ class Engine:
     @torch.inference_mode()
     def analyse(self, x: Picture) -> Tensor:
         """y (1, latent, row, column) of a picture (3, row, column), in natural units."""
-        picture = self._tensor(x)[None].contiguous(memory_format=torch.channels_last)
+        picture = self.tensor(x)[None].contiguous(memory_format=torch.channels_last)
         with self.autocast():
             return self.net.analyse(picture).float()
 
@@ -74,7 +74,7 @@ class Engine:
     @torch.inference_mode()
     def synthesise(self, y_hat: Integers, log2_lambda: int) -> Picture:
         """The picture (3, row, column) of latents (row, column, latent)."""
-        y = self._tensor(y_hat).float().permute(2, 0, 1)[None]
+        y = self.tensor(y_hat).float().permute(2, 0, 1)[None]
         level = self.level(log2_lambda).float()
         with self.autocast():
             x: Picture = self.net.synthesise(y, level)[0].cpu().numpy()
@@ -83,7 +83,7 @@ class Engine:
     @torch.inference_mode()
     def synthesise_exactly(self, y_hat: Integers, log2_lambda: int) -> Floats:
         """The same in float64, in which machines differ by so little that rounding can be told."""
-        y = self._tensor(y_hat).double().permute(2, 0, 1)[None]
+        y = self.tensor(y_hat).double().permute(2, 0, 1)[None]
         x: Floats = self._double.synthesise(y, self.level(log2_lambda))[0].cpu().numpy()
         return x
 
@@ -98,7 +98,7 @@ class Engine:
     @torch.inference_mode()
     def preview(self, y_hat: Integers, log2_lambda: int, scale: int) -> Picture:
         """Means of `scale` x `scale` pixels of what the linear path makes of latents (row, column, latent)."""
-        y = self._tensor(y_hat).float().permute(2, 0, 1)[None]
+        y = self.tensor(y_hat).float().permute(2, 0, 1)[None]
         x: Picture = self.net.preview(y, self.level(log2_lambda).float(), scale)[0].cpu().numpy()
         return x
 
@@ -110,7 +110,7 @@ class Engine:
 
     @torch.inference_mode()
     def _spoken(self, log2_lambda: int, speaking: bytes) -> Spoken:
-        return self.net.entropy.spoken(self.level(log2_lambda), self._tensor(np.frombuffer(speaking, np.bool_).copy()))
+        return self.net.entropy.spoken(self.level(log2_lambda), self.tensor(np.frombuffer(speaking, np.bool_).copy()))
 
     def z_rows(self, log2_lambda: int) -> Floats:
         """The frequencies of each hyper-channel, from the table of the nearest level."""
@@ -118,7 +118,7 @@ class Engine:
         rows: Floats = self._z_tables[nearest]
         return rows
 
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
+    def tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def autocast(self) -> torch.autocast:
@@ -152,7 +152,7 @@ class Predictor:
     def begin(self, z: Integers, height: int, width: int, speaking: Flags) -> None:
         """Take z (row, column, hyper) of a tile of `height` x `width` latents, none of them known yet, and who speaks."""
         self._parts = self._engine.spoken(self._log2_lambda, speaking.tobytes())
-        z_hat = self._tensor(z).permute(2, 0, 1)[None]
+        z_hat = self._engine.tensor(z).double().permute(2, 0, 1)[None]
         features = self._model.features(z_hat, self._level)[:, :, :height, :width]
         self._features = features.permute(0, 2, 3, 1).contiguous()
         self._natural = features.new_zeros(1, height, width, int(speaking.sum()))
@@ -179,10 +179,7 @@ class Predictor:
     def learn(self, number: int, values: Integers) -> None:
         """Take the latents (cell, channel) of a slice of these cells."""
         part = self._parts.slices[number].channels
-        self._known[:, :, part] = self._tensor(values) * self._parts.ungain[part]
-
-    def _tensor(self, integers: Integers) -> Tensor:
-        return torch.from_numpy(integers.astype(np.float64)).to(self._engine.device)
+        self._known[:, :, part] = self._engine.tensor(values).double() * self._parts.ungain[part]
 
 
 def hyper_side(latents: int) -> int:
