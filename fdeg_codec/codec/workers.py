@@ -2,6 +2,7 @@
 
 A picture of a single tile, and a GPU, are served by the caller's own thread with all of torch's threads. How many these are
 shows in the last digits of float32: whoever wants the same files from any number of them asks for `one_thread_each`.
+numpy's BLAS has one in any case: where torch's threads and its own wait for each other a tile takes four times as long.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from threading import local
 from types import TracebackType
 from typing import Any, TypeVar
@@ -50,19 +51,17 @@ class Workers:
         count = min(self._threads, tiles, MAX_WORKERS, fitting) if device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (1,)) if count > 1 else None
         self.ahead = min(2 * count, HELD // max(tile_bytes, 1) or 1) if count > 1 else 0
-        self._context = ExitStack()
 
     def __enter__(self) -> Workers:
         if getattr(_asked, "one", False):
             torch.set_num_threads(1)
-        if self._pool or torch.get_num_threads() == 1:
-            self._context.enter_context(one_thread)
+        one_thread.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool:  # an interrupt does not wait for the tiles under way
             self._pool.shutdown(wait=kind is None or issubclass(kind, Exception), cancel_futures=True)
-        self._context.close()
+        one_thread.__exit__(kind, error, trace)
         torch.set_num_threads(self._threads)
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
