@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fdeg_codec.codec.contents import contents
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece
-from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.tiles import Grid
 from fdeg_codec.codec.windows import AnyWindow, Window, smaller, spans, whole
 from fdeg_codec.container.file import Reader
@@ -227,27 +227,22 @@ class Scene:
     def verify(self, progress: Progress | None = None) -> int:
         """Check every checksum and entropy-decode every tile, its residuals too; returns the number of entries."""
         self._inside(None)
-        decoder = self._opened()
         h = self._reader.header
-        for tile in Grid(h.height, h.width, h.tile):
-            with self._naming():
-                for plane in range(h.planes):
-                    decoder.entries.latents(tile, plane)
-                decoder.entries.layers(tile)
-                if h.bounded:
-                    list(decoder.pieces(tile.rows, tile.columns))
-            decoder.entries.forget(tile)
-            if progress:
-                progress(tile.number + 1, h.tile_rows * h.tile_columns)
+        with self._naming():
+            for tile in Decoder(self._reader, self._engine()).check():
+                if progress:
+                    progress(tile.number + 1, h.tile_rows * h.tile_columns)
         return h.entries
 
     def _opened(self) -> Decoder:
         if self._decoder is None:
             with self._naming():
-                engine = load_engine(self._reader.header.fingerprint, self._device, self._precision)
                 damage = self.damage if self._salvage else None
-                self._decoder = Decoder(self._reader, engine, damage, self._preview)
+                self._decoder = Decoder(self._reader, self._engine(), damage, self._preview)
         return self._decoder
+
+    def _engine(self) -> Engine:
+        return load_engine(self._reader.header.fingerprint, self._device, self._precision)
 
     def _pieces(self, w: Window, scale: int, bands: list[int] | None = None, nodata: Nodata | None = None) -> Iterator[Piece]:
         decoder = self._opened()

@@ -106,14 +106,26 @@ class Decoder:
         self._broken.clear()  # of another view
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
-        size = self._header.samples * np.dtype(self._header.dtype).itemsize // scale**2
-        with self.entries.undisturbed(), Workers(self._engine.device, len(tiles), size) as workers:
+        with self.entries.undisturbed(), self._workers(tiles, scale) as workers:
             for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
                 self._note_loss(tile)
                 cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
                 cut = [_cut(core, span) for core, span in zip(cores, wanted, strict=True)]
                 row, column = (max(core.start, span.start) for core, span in zip(cores, wanted, strict=True))
                 yield Piece(samples[:, *cut], {y: values[*cut] for y, values in layers.items()}, row, column)
+
+    def check(self) -> Iterator[Tile]:
+        """Each tile, once all its entries are decoded. Pixels are made only where residuals need them."""
+        tiles = list(self._grid)
+        view = View(1, list(range(self._header.planes)), self._contents.nodata, self._bounded)
+        with self.entries.undisturbed(), self._workers(tiles) as workers:
+            jobs = self._jobs(tiles, workers, view)
+            for tile, _ in zip(tiles, workers.in_order(jobs) if view.bounded else jobs, strict=True):
+                yield tile
+
+    def _workers(self, tiles: list[Tile], scale: int = 1) -> Workers:
+        size = self._header.samples * np.dtype(self._header.dtype).itemsize // scale**2
+        return Workers(self._engine.device, len(tiles), size)
 
     def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
         """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""

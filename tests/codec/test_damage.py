@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import fdeg_codec
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError, UnsupportedError
-from tests.fuzz.forge import apart
+from tests.fuzz import forge
 from tests.raster.rasters import samples, with_nodata, write
 
 TOOL = runpy.run_path(str(Path(__file__).parents[2] / "bin" / "damage"))
@@ -63,6 +63,22 @@ def test_without_salvage_it_is_an_error(folder: Path) -> None:
     with pytest.raises(BadFileError, match=r"tile 4 .*checksum"):
         fdeg_codec.decode(file, folder / "out.tif")
     assert not (folder / "out.tif").exists()
+
+
+@pytest.mark.parametrize("way", [{}, {"salvage": True}, {"preview": True}])
+@pytest.mark.parametrize("entry", ["plane", "layer", "residual"])
+def test_verifying_overlooks_nothing_however_the_file_was_opened(folder: Path, entry: str, way: dict[str, bool]) -> None:
+    file = folder / "x.fdg"
+    source = write(folder / "in.tif", samples(3, height=150, width=140), nodata=7)
+    fdeg_codec.encode(source, file, model="tiny", tile=64, max_error=4)
+    parts = forge.apart(file.read_bytes())
+    assert parts is not None
+    each = len(parts.bodies) // 9
+    number = BROKEN * each + {"plane": 0, "layer": 1, "residual": each - 1}[entry]
+    parts.bodies[number] = parts.bodies[number][:-4] + b"1234"
+    file.write_bytes(parts.join())
+    with fdeg_codec.open(file, **way) as scene, pytest.raises(BadFileError, match=f"tile {BROKEN} .*{entry} 0"):
+        scene.verify()
 
 
 def test_a_lost_tile_is_masked(folder: Path) -> None:
@@ -150,7 +166,7 @@ def test_a_residual_with_a_checksum_that_fits_and_samples_that_do_not_costs_its_
     data = samples(1, height=64, width=128)
     file = folder / "x.fdg"
     fdeg_codec.encode(write(folder / "in.tif", data), file, model="tiny", tile=64, max_error=2)
-    parts = apart(file.read_bytes())
+    parts = forge.apart(file.read_bytes())
     assert parts is not None
     parts.bodies[1] = bytes(4) + parts.bodies[1][4:]  # the CRC of its samples
     file.write_bytes(parts.join())
