@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -27,6 +29,7 @@ COMMANDS = {
 }
 
 MODULES = {"eval": "evaluate"}  # where a command's name is not its module's
+GARBAGE = 50_000  # objects, before Python looks for circles among them
 THREADS = ("fdeg-tile", "fdeg-scene")  # how codec/workers.py and batches/threads.py name them
 
 
@@ -54,6 +57,10 @@ def fdeg() -> None:
 
 
 def main() -> None:
+    # torch brings hundreds of thousands of objects that stay: Python would look through them time and again, and take them
+    # apart in the end, for half a second in all.
+    gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)
     # Where a raster is opened it is hushed, too, but what that turns off comes back when any other thread is done with its own.
     warnings.filterwarnings("ignore", "Dataset has no geotransform")
     try:
