@@ -23,7 +23,7 @@ from fdeg_codec.codec.windows import Window
 from fdeg_codec.container.header import SIGNATURE
 from fdeg_codec.errors import RasterError
 from fdeg_codec.raster.nowhere import may_lie_nowhere
-from fdeg_codec.raster.source import is_missing
+from fdeg_codec.raster.source import is_missing, readable
 from fdeg_codec.raster.validity import sane
 from fdeg_codec.scene import Scene
 
@@ -109,7 +109,7 @@ def view(path: Path | str) -> Iterator[View]:
             yield _Fdg(path, scene)
         return
     with may_lie_nowhere(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-        with _naming(path):
+        with readable(path):
             data = rasterio.open(path)
         with data:
             yield _Raster(path, data)

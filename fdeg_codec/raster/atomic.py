@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fdeg_codec.errors import FdegError
+from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.raster.drafts import draft_folder
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")  # where GDAL puts, or looks for, what the file itself does not hold
@@ -24,7 +24,7 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
         place = Path(os.path.realpath(target))
         stale = _sidecars(place).values()
         with draft_folder(place.parent) as folder:
-            draft = folder / place.name
+            draft = folder / f"draft{place.suffix[:8]}"  # whatever GDAL makes of the name, or adds to it
             yield draft
             check(target, overwrite)  # once more: the work may have taken hours
             _settle(draft, place, stale)
@@ -42,6 +42,13 @@ def check(target: Path, overwrite: bool) -> None:
         raise FdegError(f"{target}: exists already (--overwrite replaces it)")
     if not (folder := Path(os.path.realpath(target)).parent).is_dir():
         raise FdegError(f"{target}: there is no folder {folder}")
+
+
+def spare(source: Path | str, target: Path) -> None:
+    """Refuse to replace what is read."""
+    with suppress(OSError):
+        if target.samefile(source):
+            raise UsageError(f"{target}: is the source itself")
 
 
 def _settle(draft: Path, target: Path, stale: Collection[Path]) -> None:

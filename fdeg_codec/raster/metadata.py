@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import rasterio
@@ -12,18 +13,21 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError
+from rasterio.io import MemoryFile
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from fdeg_codec.container.sections import Kind, Sections, pack_numbers, pack_text, unpack_numbers, unpack_text
 from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import strict
+from fdeg_codec.raster.nowhere import may_lie_nowhere
 
 DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
 DOCUMENTS = ("xml:", "json:")  # namespaces of a single text, which rasterio takes for tags, or crashes on
 UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
-PLAIN_TAG = ("AREA_OR_POINT", "Area")  # which GDAL says of every GeoTIFF that does not say otherwise
+COLOUR_KEY = "NODATA_VALUES"  # the colour that GDAL makes a mask of, which it then lets nobody write
+PIXELS = "AREA_OR_POINT"  # what they are; GDAL says Area of every GeoTIFF that does not say Point
 MAX_GCPS = 1 << 14  # a reader's time is bounded
 OF_BANDS: dict[str, Callable[[Any], Any]] = {
     "colours": strict.colour,
@@ -76,8 +80,10 @@ def _tags(source: Any, band: int) -> dict[str, dict[str, str]]:
     """The tags of a band, or with 0 of the dataset, by namespace."""
     own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(DOCUMENTS)]
     tags = {n: _lasting(source.tags(band, ns=n or None)) for n in ["", *own]}
-    if not band and tags[""].get(PLAIN_TAG[0]) == PLAIN_TAG[1]:
-        del tags[""][PLAIN_TAG[0]]
+    if not band:
+        tags[""].pop(COLOUR_KEY, None)
+        if tags[""].get(PIXELS) == "Area":
+            del tags[""][PIXELS]
     return {n: t for n, t in tags.items() if t}
 
 
@@ -130,6 +136,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
         m.tags, *m.band_tags = [_writable(tags) for tags in (table["tags"], *table["bands"])]
         if len(m.band_tags) not in (0, bands):
             raise ValueError("tags of other bands")
+        m.tags.get("", {}).pop(COLOUR_KEY, None)
     for name, values in unpack_text(sections[Kind.BANDS]).items() if Kind.BANDS in sections else ():
         if name in OF_BANDS and len(values) == bands:
             setattr(m, name, [OF_BANDS[name](value) for value in values])
@@ -147,7 +154,9 @@ def _writable(tags: dict[str, Any]) -> dict[str, dict[str, str]]:
 def apply(m: Metadata, target: Any) -> None:
     """Write into a rasterio dataset open for writing what its creation did not take."""
     if m.gcps:
-        target.gcps = (m.gcps, m.gcps_crs or CRS())
+        drift = _drift() if m.tags.get("", {}).get(PIXELS) == "Point" else 0
+        points = [GroundControlPoint(p.row - drift, p.col - drift, p.x, p.y, p.z, p.id, p.info) for p in m.gcps]
+        target.gcps = (points, m.gcps_crs or CRS())
     if m.rpcs:
         target.rpcs = m.rpcs
     for band, namespaces in enumerate([m.tags, *m.band_tags]):
@@ -163,6 +172,17 @@ def apply(m: Metadata, target: Any) -> None:
     for band, description in enumerate(m.descriptions, 1):
         if description:
             target.set_band_description(band, description)
+
+
+@cache
+def _drift() -> float:
+    """How far GDAL moves the control points that are written into a GeoTIFF whose pixels are points: by 1 in 3.10."""
+    with MemoryFile() as file, may_lie_nowhere():
+        with file.open(driver="GTiff", count=1, height=1, width=1, dtype="uint8") as written:
+            written.gcps = ([GroundControlPoint(0, 0, 0, 0)], CRS())
+            written.update_tags(**{PIXELS: "Point"})
+        with file.open() as read:
+            return float(read.gcps[0][0].row)
 
 
 def chosen(m: Metadata, indexes: list[int]) -> Metadata:

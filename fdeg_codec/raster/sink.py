@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from fdeg_codec.errors import UsageError
-from fdeg_codec.raster import metadata
+from fdeg_codec.raster import beside, metadata
 from fdeg_codec.raster.metadata import Metadata
 from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.recorder import Recorder
@@ -93,6 +94,9 @@ class Sink:
         except GDAL_ERRORS as error:
             self._env.__exit__()
             raise self._files.problem or RasterioIOError(str(error)) from error
+        except UnicodeEncodeError as error:
+            self._env.__exit__()
+            raise RasterioIOError("the name of its folder is not UTF-8, as GDAL wants it") from error
 
     def write(self, samples: NDArray[Any], row: int, column: int, mask: NDArray[np.uint8] | None) -> None:
         """Samples (band, row, column) and the dataset's mask at a place."""
@@ -129,14 +133,45 @@ class Sink:
     def _convert(self) -> None:
         """The GeoTIFF into the format that was asked for; then it is read again, as a driver may hide a full disk."""
         with may_lie_nowhere():
-            rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver])
+            self._copy()
             if self._driver == "JP2OpenJPEG" and not self._lies_there():
-                rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver], **BESIDE)
-            with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
-                for row in range(0, wanted.height, BLOCK):
-                    strip = Window(0, row, wanted.width, min(BLOCK, wanted.height - row))
-                    if not np.array_equal(wanted.read(window=strip), written.read(window=strip), equal_nan=True):
-                        raise RasterioIOError("it holds other samples than were written")
+                self._copy(**BESIDE)
+                self._note_rest()
+            if self._driver == "PNG" and not self._same_masks():
+                self._note_nodata()
+            if not self._same(lambda data, strip: data.read(window=strip)):
+                raise RasterioIOError("it holds other samples than were written")
+            if not self._same_masks():
+                raise RasterioIOError("it holds other masks than were written")
+
+    def _copy(self, **options: str) -> None:
+        rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver], **options)
+
+    def _note_rest(self) -> None:
+        """What else is lost where all that a .jp2 says of its place is left out, and GDAL does not write beside it."""
+        with rasterio.open(self._tiff) as data:
+            if pixels := data.tags().get(metadata.PIXELS):
+                beside.note_tags(self._path, {metadata.PIXELS: pixels})
+            if data.rpcs:
+                beside.note_tags(self._path, data.rpcs.to_gdal(), "RPC")
+
+    def _note_nodata(self) -> None:
+        """In a PNG of several bands only a colour, all bands together, can be no data: leave it out, and say it beside."""
+        with rasterio.open(self._tiff, "r+") as data:
+            value, data.nodata = data.nodata, None
+        self._copy()
+        with rasterio.open(self._tiff, "r+") as data:
+            data.nodata = value
+            beside.note_nodata(self._path, value, data.count)
+
+    def _same(self, read: Callable[[Any, Window], NDArray[Any]]) -> bool:
+        """Whether strip by strip the file has what the GeoTIFF has."""
+        with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
+            strips = (Window(0, row, wanted.width, min(BLOCK, wanted.height - row)) for row in range(0, wanted.height, BLOCK))
+            return all(np.array_equal(read(wanted, strip), read(written, strip), equal_nan=True) for strip in strips)
+
+    def _same_masks(self) -> bool:
+        return self._same(lambda data, strip: data.read_masks(window=strip))
 
     def _lies_there(self) -> bool:
         """Whether the file says where on the ground it lies as the GeoTIFF does."""

@@ -44,6 +44,19 @@ Samples = NDArray[Any]
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
+@contextmanager
+def readable(path: Path | str) -> Iterator[None]:
+    """What rasterio finds wrong with a raster, in one line."""
+    try:
+        yield
+    except RasterioError as error:
+        raise RasterError(f"{path}: not a raster that can be read ({_first_line(error)})") from error
+    except UnicodeEncodeError as error:
+        raise RasterError(f"{path}: its name is not UTF-8, as GDAL wants it; a link may have another") from error
+    except (LookupError, ValueError) as error:  # as it reads metadata and names
+        raise RasterError(f"{path}: its metadata cannot be read ({type(error).__name__}: {error})") from error
+
+
 def is_missing(path: Path | str) -> bool:
     """Whether there is no such file, as far as can be told without GDAL."""
     return not ELSEWHERE.match(str(path)) and not Path(path).exists()
@@ -67,15 +80,10 @@ class Source:
         self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
         self._env.__enter__()
         try:
-            with may_lie_nowhere():
-                self._data = rasterio.open(path)
-            self._examine(bands)
-        except RasterioError as error:
-            self._env.__exit__()
-            raise RasterError(f"{path}: not a raster that can be read ({_first_line(error)})") from error
-        except (LookupError, ValueError) as error:  # of rasterio, as it reads metadata and names
-            self._env.__exit__()
-            raise RasterError(f"{path}: its metadata cannot be read ({type(error).__name__}: {error})") from error
+            with readable(path):
+                with may_lie_nowhere():
+                    self._data = rasterio.open(path)
+                self._examine(bands)
         except FdegError:
             self._env.__exit__()
             raise

@@ -141,6 +141,6 @@ def test_errors_are_one_line(original: Path, tmp_path: Path, fdeg: Run) -> None:
     (tmp_path / "text.tif").write_text("no raster")
     assert fdeg("compare", original, small).is_one_line(1, "200 x 190 with 3 bands", "30 x 30 with 1 band")
     assert fdeg("compare", original, tmp_path / "none.tif").is_one_line(1, "none.tif: no such file")
-    assert fdeg("compare", original, tmp_path / "text.tif").is_one_line(1, "text.tif: cannot be read")
+    assert fdeg("compare", original, tmp_path / "text.tif").is_one_line(1, "text.tif: not a raster that can be read")
     assert fdeg("compare", original, original, "--metrics", "ssim").is_one_line(2, "ssim", "ms_ssim")
     assert fdeg("compare", original, original, "--ndvi", "3,4").is_one_line(2, "--ndvi 3,4", "1 to 3")

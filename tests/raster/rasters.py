@@ -64,10 +64,12 @@ def with_nodata(folder: Path, data: Samples, values: Sequence[float | None]) -> 
     return path
 
 
-def trip(source: Path, ending: str = ".tif", window: tuple[int, int, int, int] | None = None, tile: int = 64) -> Path:
+def trip(
+    source: Path, ending: str = ".tif", window: tuple[int, int, int, int] | None = None, tile: int = 64, **words: Any
+) -> Path:
     """Encode and decode with the tiny model; the decoded raster's path, beside the file's."""
     file = source.with_name("trip.fdg")
-    fdeg_codec.encode(source, file, model="tiny", tile=tile, overwrite=True)
+    fdeg_codec.encode(source, file, model="tiny", tile=tile, overwrite=True, **words)
     target = source.with_name(f"decoded{ending}")
     fdeg_codec.decode(file, target, window=window, overwrite=True)
     return target

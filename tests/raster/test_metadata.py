@@ -172,6 +172,36 @@ def test_ground_control_points(folder: Path, crs: CRS) -> None:
         assert after.gcps[1] == before.gcps[1]
 
 
+@pytest.mark.parametrize("ending", [".tif", ".png"])
+def test_ground_control_points_of_pixels_that_are_points(folder: Path, ending: str) -> None:
+    """GDAL moves those that are written into a GeoTIFF, so they come from elsewhere."""
+    band = '<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>1</SourceBand>'
+    corners = "".join(f'<GCP Id="{p.id}" Pixel="{p.col}" Line="{p.row}" X="{p.x}" Y="{p.y}" Z="{p.z}"/>' for p in CORNERS)
+    write(folder / "a.tif", samples(1))
+    (folder / "a.vrt").write_text(
+        f'<VRTDataset rasterXSize="90" rasterYSize="70"><GCPList Projection="EPSG:4326">{corners}</GCPList>'
+        '<Metadata><MDI key="AREA_OR_POINT">Point</MDI></Metadata>'
+        f'<VRTRasterBand dataType="Byte" band="1"><SimpleSource>{band}</SimpleSource></VRTRasterBand></VRTDataset>'
+    )
+    with rasterio.open(trip(folder / "a.vrt", ending)) as after:
+        assert [p[:5] for p in points(after)] == [(p.row, p.col, p.x, p.y, p.z) for p in CORNERS]
+        assert after.tags()["AREA_OR_POINT"] == "Point"
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+@pytest.mark.parametrize("place", [{}, {"crs": CRSES["code"], "transform": Affine(10, 0, 5e5, 0, 10, 5e6)}])
+def test_polynomials_and_points_in_every_format(folder: Path, ending: str, place: dict[str, Any]) -> None:
+    def setup(target: Any) -> None:
+        target.rpcs = CAMERA
+        target.update_tags(AREA_OR_POINT="Point", other="<&>")
+
+    source = write(folder / "a.tif", samples(3), setup, **place)
+    with rasterio.open(source) as before, rasterio.open(trip(source, ending)) as after:
+        assert after.rpcs.to_gdal() == before.rpcs.to_gdal()
+        assert {k: after.tags().get(k) for k in before.tags()} == before.tags()
+        assert (after.crs, after.transform) == (before.crs, before.transform)
+
+
 def test_rational_polynomials(folder: Path) -> None:
     source = write(folder / "a.tif", samples(1), lambda t: setattr(t, "rpcs", CAMERA))
     with rasterio.open(source) as before, rasterio.open(trip(source)) as after:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import rasterio
 import fdeg_codec
 from fdeg_codec.codec import entries
 from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.evaluation.views import view
 from fdeg_codec.raster import sink
 from fdeg_codec.raster.atomic import replacing
 from fdeg_codec.raster.metadata import Metadata
@@ -100,6 +102,30 @@ def test_masks_and_places_go_along(folder: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+def test_nodata_of_each_band_goes_along(folder: Path, ending: str) -> None:
+    """Where a format knows but one colour, all bands together, that is said beside the file."""
+    data = np.maximum(samples(3), 1)
+    data[:, 5:9, 5:9], data[0, 20:30, 20:30] = 0, 0
+    source = write(folder / "a.tif", data, nodata=0)
+    with rasterio.open(trip(source, ending, max_error=0)) as after:
+        np.testing.assert_array_equal(after.read_masks(), np.where(data > 0, 255, 0))
+        assert after.nodatavals == (0, 0, 0)
+        np.testing.assert_array_equal(after.read(), data)
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+def test_a_colour_that_is_no_data_goes_along(folder: Path, ending: str) -> None:
+    data = np.maximum(samples(3), 1)
+    data[:, 5:9, 5:9], data[0, 20:30, 20:30] = 0, 0
+    source = write(folder / "a.tif", data, lambda t: t.update_tags(NODATA_VALUES="0 0 0"))
+    with rasterio.open(source) as before, rasterio.open(trip(source, ending)) as after:
+        assert 0 < (before.dataset_mask() == 0).sum() == 16
+        np.testing.assert_array_equal(after.dataset_mask(), before.dataset_mask())
+    with rasterio.open(trip(folder / f"decoded{ending}", ".png")) as again:
+        np.testing.assert_array_equal(again.dataset_mask() > 0, (data != 0).any(0))
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
 @pytest.mark.parametrize(
     ("crs", "grid"),
     [
@@ -115,6 +141,31 @@ def test_rows_that_run_northwards_and_grids_of_no_system_stay_so(
     with rasterio.open(trip(source, ending)) as after:
         assert after.transform == grid
         assert after.crs == crs
+
+
+def test_names_that_are_not_utf8(folder: Path) -> None:
+    """GDAL cannot read such rasters; what it writes gets its name in the end."""
+    strange = Path(os.fsdecode(bytes(folder) + b"/\xff.tif"))
+    trip(write(folder / "a.tif", samples(3)))
+    fdeg_codec.decode(folder / "trip.fdg", strange)
+    assert strange.read_bytes() == (folder / "decoded.tif").read_bytes()
+    with pytest.raises(FdegError, match="name is not UTF-8"):
+        fdeg_codec.encode(strange, folder / "x.fdg", model="tiny")
+    with pytest.raises(FdegError, match="name is not UTF-8"), view(strange):
+        raise AssertionError("not to be reached")
+    (inside := Path(os.fsdecode(bytes(folder) + b"/\xfe"))).mkdir()
+    with pytest.raises(FdegError, match="folder is not UTF-8"):
+        fdeg_codec.decode(folder / "trip.fdg", inside / "x.tif")
+    assert not list(inside.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".jp2", ".webp"])
+def test_names_as_long_as_they_may_be(folder: Path, ending: str) -> None:
+    target = folder / ("n" * (255 - len(ending)) + ending)
+    trip(write(folder / "a.tif", samples(3)), ending)
+    fdeg_codec.decode(folder / "trip.fdg", target)
+    with rasterio.open(target) as long, rasterio.open(folder / f"decoded{ending}") as short:
+        np.testing.assert_array_equal(long.read(), short.read())
 
 
 def test_more_pixels_than_webp_counts_are_refused(folder: Path) -> None:
