@@ -25,7 +25,7 @@ from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import masks, metadata
 from fdeg_codec.raster import nodata as nodatas
-from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.atomic import replacing, spare
 from fdeg_codec.raster.metadata import Metadata
 from fdeg_codec.raster.nodata import Nodata
 
@@ -209,6 +209,7 @@ class Scene:
 
         target, w = Path(target), self._inside(window)
         driver = driver_of(target, cog)
+        spare(self.path, target)
         part, chosen = smaller(w, scale), self._bands(bands)
         described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
         described = metadata.chosen(described, [band + 1 for band in chosen])
@@ -252,9 +253,10 @@ class Scene:
     def _bands(self, indexes: int | Sequence[int] | None) -> list[int]:
         """The bands, from 0, of numbers from 1."""
         count = self.shape[0]
-        if isinstance(indexes, int | float | np.number):
-            indexes = [indexes]
-        numbers = list(self.indexes if indexes is None else indexes)
+        try:
+            numbers: list[Any] = list(self.indexes if indexes is None else indexes)  # type: ignore[arg-type]
+        except TypeError:
+            numbers = [indexes]
         if not numbers:
             raise UsageError(f"{self.path}: none of its {count} bands is asked for")
         for number in numbers:

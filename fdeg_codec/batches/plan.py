@@ -52,7 +52,12 @@ def _files(folder: Path, endings: tuple[str, ...], glob: str | None, closed: lis
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"--glob {glob}: {error}") from error
     visible = (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-    return [p for p in visible if (glob or p.suffix.lower() in endings) and p.is_file()]
+    return [p for p in visible if (glob or p.suffix.lower() in endings) and (p.is_file() or _leads_nowhere(p))]
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to what is not there: a scene that cannot be read, not one that does not exist."""
+    return path.is_symlink() and not path.exists()
 
 
 def _below(folder: Path, closed: list[Job]) -> Iterator[Path]:

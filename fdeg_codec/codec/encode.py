@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from fdeg_codec.container.sections import Kind, Sections, pack_text
 from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UnsupportedError, UsageError
 from fdeg_codec.raster import bound, metadata, nodata
-from fdeg_codec.raster.atomic import replacing
+from fdeg_codec.raster.atomic import replacing, spare
 from fdeg_codec.raster.sink import DRIVERS
 from fdeg_codec.raster.source import Source
 from fdeg_codec.weights import DEFAULT_MODEL
@@ -83,7 +82,9 @@ def encode(
     """
     target = Path(target)
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
-    _spare_rasters(source, target, overwrite)
+    spare(source, target)
+    if target.suffix.lower() in DRIVERS:
+        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
     begin, tile, effort = time.monotonic(), int(tile), int(effort)
     max_error = None if max_error is None else float(max_error)
     engine = load_engine(model, device, precision)
@@ -111,15 +112,6 @@ def encode(
         seconds=time.monotonic() - begin,
         met=met,
     )
-
-
-def _spare_rasters(source: Path | str, target: Path, overwrite: bool) -> None:
-    """Refuse a target that is the raster itself, or has the name of one."""
-    with suppress(OSError):
-        if overwrite and target.samefile(source):
-            raise UsageError(f"{target}: is the raster itself")
-    if target.suffix.lower() in DRIVERS:
-        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
 
 
 def write_at(

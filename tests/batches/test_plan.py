@@ -65,6 +65,14 @@ def test_linked_folders_are_looked_into_once(tmp_path: Path) -> None:
     assert names(tmp_path / "in") == ["linked/a.tif", "x/b.tif"]
 
 
+def test_a_link_that_leads_nowhere_is_a_scene(tmp_path: Path) -> None:
+    make(tmp_path, {"a.tif": 1})
+    (tmp_path / "b.tif").symlink_to(tmp_path / "gone")
+    (tmp_path / "c.tif").symlink_to(tmp_path / "c.tif")
+    (tmp_path / "d").symlink_to(tmp_path / "gone")
+    assert names(tmp_path) == names(tmp_path, glob="*.tif") == ["a.tif", "b.tif", "c.tif"]
+
+
 def test_a_folder_that_cannot_be_looked_into_is_a_scene_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, {"a.tif": 1, "closed/b.tif": 1})
     listed = os.scandir

@@ -101,6 +101,13 @@ def test_chosen_bands_come_in_their_order_with_what_is_said_of_them(fdeg: Run, t
             assert np.corrcoef(after.read(n).ravel(), before.read(wanted).ravel())[0, 1] > 0.9
 
 
+def test_json_holds_no_numbers_that_are_none(fdeg: Run, raster: Path, tmp_path: Path) -> None:
+    with rasterio.open(raster) as found:
+        write(tmp_path / "nan.tif", found.read(), transform=Affine(np.nan, 0, 5, 0, -1, 7))
+    assert fdeg("encode", tmp_path / "nan.tif", tmp_path / "nan.fdg", "--model", "tiny").code == 0
+    assert json.loads(fdeg("info", tmp_path / "nan.fdg", "--json").out)["transform"][0] is None
+
+
 def test_json_of_encode(fdeg: Run, raster: Path) -> None:
     outcome = fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny", "--quality", 2, "--json")
     report = json.loads(outcome.out)

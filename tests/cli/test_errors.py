@@ -312,6 +312,15 @@ def test_a_raster_is_not_replaced_by_its_own_file(fdeg: Run, raster: Path) -> No
     assert raster.read_bytes() == before
 
 
+def test_a_file_is_not_replaced_by_its_own_pixels(fdeg: Run, file: Path) -> None:
+    raster = file.rename(file.with_name("x.tif"))
+    before = raster.read_bytes()
+    (link := raster.with_name("link.tif")).symlink_to(raster)
+    for target in (raster, link):
+        assert fdeg("decode", raster, target, "--overwrite").is_one_line(2, str(target), "itself")
+    assert raster.read_bytes() == before
+
+
 def test_metadata_that_rasterio_cannot_read(fdeg: Run, raster: Path, tmp_path: Path) -> None:
     with rasterio.open(raster) as found:
         rasterio.shutil.copy(found, tmp_path / "x.vrt", driver="VRT")

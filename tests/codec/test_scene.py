@@ -59,6 +59,9 @@ def test_bands_and_masks_are_read_as_rasterio_reads_them(file: Path, tmp_path: P
         for number in (0, 4, 1.0):
             with pytest.raises(UsageError, match=f"has no band {number}; its bands are 1 to 3"):
                 scene.read(indexes=number)
+        for nonsense in (slice(1, 2), np.array(1), object(), 1.5):
+            with pytest.raises(UsageError, match="has no band"):
+                scene.read(indexes=nonsense)
         np.testing.assert_array_equal(scene.read(window=[5, 10, 60, 50]), scene.read(window=window))
         with pytest.raises(UsageError, match="whole pixels"):
             scene.read(window=rasterio.windows.Window(0.5, 0, 10, 10))
