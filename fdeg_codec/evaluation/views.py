@@ -23,7 +23,7 @@ from fdeg_codec.codec.windows import Window
 from fdeg_codec.container.header import SIGNATURE
 from fdeg_codec.errors import RasterError
 from fdeg_codec.raster.nowhere import may_lie_nowhere
-from fdeg_codec.raster.source import is_missing, readable
+from fdeg_codec.raster.source import is_missing, readable, reading
 from fdeg_codec.raster.validity import sane
 from fdeg_codec.scene import Scene
 
@@ -108,7 +108,7 @@ def view(path: Path | str) -> Iterator[View]:
         with Scene(path) as scene:
             yield _Fdg(path, scene)
         return
-    with may_lie_nowhere(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+    with may_lie_nowhere(), reading(CACHE_BYTES):
         with readable(path):
             data = rasterio.open(path)
         with data:

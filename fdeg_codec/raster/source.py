@@ -44,6 +44,11 @@ Samples = NDArray[Any]
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
+def reading(cache: int = CACHE_BYTES) -> rasterio.Env:
+    """GDAL's settings to read with: its quick way through a PNG takes whatever lies in memory for what a cut-off file lacks."""
+    return rasterio.Env(GDAL_CACHEMAX=cache, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO")
+
+
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
     """What rasterio finds wrong with a raster, in one line."""
@@ -77,7 +82,7 @@ class Source:
                 raise RasterError(f"{path}: no such file")
         except OSError as error:
             raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
-        self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+        self._env = reading()
         self._env.__enter__()
         try:
             with readable(path):

@@ -15,6 +15,7 @@ from fdeg_codec.codec.planes import groups, spread
 from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.mapping import REACH, Mapping, identity
 from fdeg_codec.raster.masks import fill
+from fdeg_codec.raster.source import reading
 from fdeg_codec.raster.survey import Band
 from fdeg_codec.raster.validity import sane
 
@@ -22,7 +23,7 @@ from fdeg_codec.raster.validity import sane
 def load_scene(path: Path) -> list[NDArray[np.float32]]:
     """A picture (row, column, 3) of every three bands, mapped as an encoder maps them, holes filled."""
     try:
-        with rasterio.open(path) as raster:
+        with reading(), rasterio.open(path) as raster:
             bands = [b for b, c in zip(raster.indexes, raster.colorinterp, strict=True) if c is not ColorInterp.alpha]
             samples = raster.read(bands)
             valid = np.stack([raster.read_masks(b) > 0 for b in bands]) if bands else np.empty((0, 0, 0), bool)

@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+import fdeg_codec
 from fdeg_codec.codec.cuts import fill
+from fdeg_codec.codec.windows import Window as CodecWindow
 from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
+from fdeg_codec.evaluation.views import view
 from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source
+from fdeg_codec.training.scenes import load_scene
 from tests.raster.rasters import Samples, coloured, samples, write
 
 
@@ -172,3 +178,20 @@ def test_masks_of_single_bands(tmp_path: Path) -> None:
         with Source(path, bands=band) as source:
             _, valid = source.truth(Window(0, 0, data.shape[2], data.shape[1]))
             np.testing.assert_array_equal(valid[0], masks[band - 1] > 0)
+
+
+@pytest.mark.parametrize("driver", ["PNG", "JPEG", "WEBP", "GTiff"])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_what_was_cut_off_is_no_picture(tmp_path: Path, weights: Path, driver: str, bands: int) -> None:
+    """GDAL's quick way through a PNG gives whatever lies in memory, and says nothing."""
+    if (driver, bands) == ("WEBP", 1):
+        pytest.skip("WebP has three bands")
+    path = tmp_path / f"a.{driver}"
+    Image.fromarray(samples(bands).transpose(1, 2, 0).squeeze()).save(path, "TIFF" if driver == "GTiff" else driver)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(FdegError, match="a\\."):
+        fdeg_codec.encode(path, tmp_path / "x.fdg", model="tiny")
+    with pytest.raises((FdegError, RasterioError)), view(path) as seen:
+        seen.read(CodecWindow(0, 0, *seen.shape[:0:-1]))
+    with pytest.raises(FdegError, match="a\\."):
+        load_scene(path)
