@@ -19,11 +19,17 @@ def command(out: Path, name: str, config: str, folder: Path, val: Path | None, o
 
     That is the averaged weights in half precision, the integer tables, and the manifest.
     """
+    from fdeg_codec.errors import UsageError
     from fdeg_codec.training.config import find_config
     from fdeg_codec.training.export import add_validation, export
     from fdeg_codec.training.loop import averaged_from
     from fdeg_codec.training.validation import table
+    from fdeg_codec.weights import check_name
 
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     settings = find_config(config)
     net, trained = averaged_from(settings, out)
     manifest = export(net, folder, name, trained, settings.lambdas, overwrite)

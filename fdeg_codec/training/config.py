@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from fdeg_codec.errors import FdegError
+from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
+from fdeg_codec.weights import check_name
 
 CROP_UNIT = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
 CONFIGS = Path(__file__).parent / "configs"
@@ -56,13 +58,22 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise ValueError where a run would fail."""
+        check_name(self.name)
+        for part in (self, self.architecture, *self.stages):
+            _check_numbers(part)
+        if self.steps < 1 or not self.minutes > 0 or self.seed < 0:
+            raise ValueError("a run has at least a step, more than 0 minutes, and a seed of at least 0")
         if not self.stages or self.stages[-1].until < 1:
             raise ValueError("the last of its stages ends before the run")
-        if any(stage.crop % CROP_UNIT or stage.batch < 1 for stage in self.stages):
+        if any(stage.crop % CROP_UNIT or stage.crop < 1 or stage.batch < 1 for stage in self.stages):
             raise ValueError(f"crops are multiples of {CROP_UNIT}, and at least one is in a batch")
         if len(self.lambdas) != 2 or not 0 < self.lambdas[0] <= self.lambdas[1]:
             raise ValueError("lambdas are a lower and an upper bound")
-        if sum(self.architecture.slices or (self.architecture.latent,)) != self.architecture.latent:
+        a = self.architecture
+        sizes = (*a.widths, a.shaped, a.hyper, a.fusion, *a.slices)
+        if len(a.widths) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes) or a.context not in get_args(ContextKind):
+            raise ValueError(f"a network has three widths, channels everywhere, and a context of {get_args(ContextKind)}")
+        if sum(a.slices or (a.latent,)) != a.latent:
             raise ValueError("slices hold all latents together")
         if self.warm_up < 1:
             raise ValueError("warm_up has a step at least")
@@ -81,6 +92,14 @@ class Config:
 
     def stage_at(self, progress: float) -> Stage:
         return next((s for s in self.stages if progress < s.until), self.stages[-1])
+
+
+def _check_numbers(part: Any) -> None:
+    """Raise ValueError where a field that is annotated as a number has something else."""
+    for known in fields(part):
+        value = getattr(part, known.name)
+        if known.type in ("int", "float") and type(value) is not int and (known.type == "int" or type(value) is not float):
+            raise ValueError(f"{known.name} = {value!r}: a {'whole ' if known.type == 'int' else ''}number")
 
 
 def find_config(name: str) -> Config:

@@ -247,3 +247,51 @@ def test_every_configuration_that_comes_along_can_be_read(path: Path) -> None:
         assert config.lambdas == (value, value)
         assert config.architecture.latent == (192 if value <= 512 else 256)
         assert not config.architecture.linear_path
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"lite"', '"../lite"'),
+        ('"lite"', '""'),
+        ('"lite"', '"a@9"'),
+        ("steps = 9", 'steps = "x"'),
+        ("steps = 9", "steps = 0"),
+        ("steps = 9", "minutes = 0"),
+        ("steps = 9", "seed = -1"),
+        ("steps = 9", "learning_rate = true"),
+        ("crop = 64", "crop = 0"),
+        ("crop = 64", "crop = -64"),
+        ("batch = 1", "batch = 1.5"),
+        ("[8, 8, 8]", "[8, 8]"),
+        ("[8, 8, 8]", '["a", 8, 8]'),
+        ("[8, 8, 8]", "[8, 0, 8]"),
+        ('"none"', '"nope"'),
+        ("latent = 16", "latent = 16.0"),
+    ],
+)
+def test_configurations_that_make_no_sense_are_refused_before_any_work(tmp_path: Path, before: str, after: str) -> None:
+    text = """
+name = "lite"
+steps = 9
+[[stages]]
+until = 1
+crop = 64
+batch = 1
+[architecture]
+widths = [8, 8, 8]
+latent = 16
+context = "none"
+"""
+    (tmp_path / "a.toml").write_text(text)
+    find_config(str(tmp_path / "a.toml"))
+    (tmp_path / "a.toml").write_text(text.replace(before, after, 1))
+    with pytest.raises(FdegError, match="not a training configuration"):
+        find_config(str(tmp_path / "a.toml"))
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "a@9", ".x", "n" * 101])
+def test_names_that_no_model_can_have(tmp_path: Path, name: str) -> None:
+    outcome = CliRunner().invoke(fdeg, ["export", str(tmp_path), name, "--config", "fdegcnet-lite"])
+    assert isinstance(outcome.exception, UsageError)
+    assert "no name for a model" in str(outcome.exception)
