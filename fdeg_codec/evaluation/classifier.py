@@ -90,7 +90,7 @@ def _learn_words(pictures: list[Picture]) -> tuple[Floats, Floats, Floats]:
     values, vectors = torch.linalg.eigh(torch.cov((flat - centre).T))
     whiten = vectors @ torch.diag((values + WHITENING).rsqrt()) @ vectors.T
     white = ((flat - centre) @ whiten).numpy()
-    found = MiniBatchKMeans(WORDS, random_state=SEED, n_init=1, batch_size=4096, max_iter=30).fit(white)
+    found = MiniBatchKMeans(min(WORDS, len(white)), random_state=SEED, n_init=1, batch_size=4096, max_iter=30).fit(white)
     return centre.numpy(), whiten.numpy(), found.cluster_centers_.astype(np.float32)
 
 
@@ -106,7 +106,7 @@ def _words_in(x: Tensor, centre: Tensor, whiten: Tensor, words: Tensor) -> Tenso
     """How near the patches come to each word ('triangle' of the paper), over the picture, and how unevenly."""
     patches, height, width = _patches(x)
     distance = torch.cdist((_normal(patches) - centre) @ whiten, words)
-    activity = (distance.mean(1, keepdim=True) - distance).clamp_min(0).reshape(height, width, WORDS)
+    activity = (distance.mean(1, keepdim=True) - distance).clamp_min(0).reshape(height, width, len(words))
     top, left = height // 2, width // 2
     quarters = torch.stack(
         [q.mean((0, 1)) for rows in (activity[:top], activity[top:]) for q in (rows[:, :left], rows[:, left:])]

@@ -78,7 +78,8 @@ def _sheet(panels: list[Panel], corner: tuple[int, int]) -> Image.Image:
         pen.text((left, top + 2), panel.words, "black", font)
         pen.text((left, top + LINE), panel.figures, "#444444", small)
         image = Image.fromarray(panel.pixels)
-        whole = image.resize((side, side * image.height // image.width), Image.Resampling.LANCZOS).crop((0, 0, side, side))
+        tall = max(side * image.height // image.width, 1)
+        whole = image.resize((side, tall), Image.Resampling.LANCZOS).crop((0, 0, side, side))
         sheet.paste(whole, (left, top + 2 * LINE))
         ratio = side / image.width
         corners = [left + column * ratio, top + 2 * LINE + row * ratio]

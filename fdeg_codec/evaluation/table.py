@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +59,7 @@ def read(path: Path) -> list[Point]:
     kept = whole[: whole.rfind(b"\n") + 1]
     if len(kept) < len(whole):
         path.write_bytes(kept)
-    rows = list(csv.reader(kept.decode().splitlines()))
+    rows = list(csv.reader(io.StringIO(kept.decode(), newline="")))
     if not rows or tuple(rows[0]) != COLUMNS:
         raise FdegError(f"{path}: not a table of this version's results; --overwrite begins anew")
     try:

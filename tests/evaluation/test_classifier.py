@@ -48,6 +48,13 @@ def test_classes_are_learnt_and_lost_with_their_texture(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "classifier.npz").exists()
 
 
+def test_a_few_pictures_have_fewer_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "PATCHES_PER_PICTURE", 5)
+    train, val = draw(tmp_path / "train", 0, 1), draw(tmp_path / "val", 50, 1)
+    plan = Plan((val,), tmp_path / "out", ("jpeg",), (), ("psnr",), classes=train, jobs=1)
+    assert all(p.values["scene_right"] in (0, 1) for p in table.read(run.run(plan)))
+
+
 def test_names_tell_classes(tmp_path: Path) -> None:
     assert [classifier.class_of(Path(n)) for n in ("airplane04.webp", "dense_residential_7.tif", "42.png")] == [
         "airplane",

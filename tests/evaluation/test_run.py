@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import fdeg_codec
 from fdeg_codec.errors import FdegError, UsageError
-from fdeg_codec.evaluation import curves, measure, report, run, summary, table
+from fdeg_codec.evaluation import curves, measure, report, run, sheet, summary, table
 from fdeg_codec.evaluation.codec import Codec
 from fdeg_codec.evaluation.pictures import Kind, find, kind_of
 from fdeg_codec.evaluation.rivals import rivals
@@ -294,3 +294,17 @@ def test_what_no_other_codec_takes_is_reported_without_differences(fdeg: Run, tm
     write(tmp_path / "x.tif", samples(1, height=64, width=64).astype(np.int16))
     assert fdeg("eval", tmp_path / "x.tif", "--models", "tiny", "--metrics", "psnr", "--out", tmp_path / "out").code == 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["anchor"] == "tiny"
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\x0b\x85b", 'a"\n,b', "ü"])
+def test_a_table_holds_any_name(tmp_path: Path, name: str) -> None:
+    point = table.Point(name, "jpeg", 5.0, dict.fromkeys(table.COLUMNS[3:], 1.0))
+    table.append(tmp_path / "points.csv", [point, point])
+    assert table.read(tmp_path / "points.csv") == [point, point]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 700), (700, 1), (300, 200)])
+def test_a_sheet_shows_pictures_of_any_shape(height: int, width: int) -> None:
+    pixels = landscape(height, width).transpose(1, 2, 0)
+    image = sheet._sheet([sheet.Panel("a", "b", pixels)] * 3, sheet._busiest(pixels))
+    assert image.width > image.height > 200
