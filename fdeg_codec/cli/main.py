@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import click
 
@@ -29,7 +30,10 @@ COMMANDS = {
 }
 
 MODULES = {"eval": "evaluate"}  # where a command's name is not its module's
+# torch brings hundreds of thousands of objects that stay: Python would look through them time and again, and take them apart
+# in the end, for half a second in all. It does so where what else is imported complains of what it finds alive then.
 GARBAGE = 50_000  # objects, before Python looks for circles among them
+LARGE = ("eval", "train", "export")
 THREADS = ("fdeg-tile", "fdeg-scene")  # how codec/workers.py and batches/threads.py name them
 
 
@@ -42,6 +46,8 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
+        if name not in LARGE:
+            atexit.register(gc.freeze)
         command: click.Command = importlib.import_module(f"fdeg_codec.cli.{MODULES.get(name, name)}").command
         return command
 
@@ -57,10 +63,8 @@ def fdeg() -> None:
 
 
 def main() -> None:
-    # torch brings hundreds of thousands of objects that stay: Python would look through them time and again, and take them
-    # apart in the end, for half a second in all.
     gc.set_threshold(GARBAGE)
-    atexit.register(gc.freeze)
+    _fill_gaps()
     # Where a raster is opened it is hushed, too, but what that turns off comes back when any other thread is done with its own.
     warnings.filterwarnings("ignore", "Dataset has no geotransform")
     try:
@@ -77,7 +81,7 @@ def main() -> None:
     except click.ClickException as error:
         _leave(f"fdeg: {error.format_message()}", error.exit_code)
     except OSError as error:  # of standard input or output, or of the folder for temporary files
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be flushed to standard output
         _leave(f"fdeg: {error}", 1)
     except UnicodeError as error:
         _leave(f"fdeg: standard output does not take this ({error}); PYTHONIOENCODING=utf-8:surrogateescape does", 1)
@@ -85,6 +89,14 @@ def main() -> None:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         _leave("fdeg: not enough memory; fewer threads (OMP_NUM_THREADS=1) or, to encode, a smaller --tile need less", 1)
+
+
+def _fill_gaps() -> None:
+    """Where a standard stream was closed, lest a file of ours becomes it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _leave(line: str, code: int) -> None:
@@ -99,7 +111,7 @@ def _leave_at_once(line: str, code: int) -> None:
         from fdeg_codec.raster.drafts import abandon
 
         abandon()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
         os._exit(code)
     sys.exit(code)

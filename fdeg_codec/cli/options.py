@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from fdeg_codec.container.header import MAX_PIXELS
-from fdeg_codec.errors import FdegError
+from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.raster.drafts import draft_folder
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -143,6 +143,8 @@ def read_from(name: str, suffix: str = "") -> Iterator[Path | str]:
     if name != STANDARD:
         yield name
         return
+    if sys.stdin is None:
+        raise UsageError("- is standard input, which is closed")
     with draft_folder(Path(tempfile.gettempdir())) as folder:
         path = folder / f"standard-input{suffix}"
         with path.open("wb") as spool:
@@ -157,6 +159,8 @@ def written_to(name: str, suffix: str) -> Iterator[Path]:
     if name != STANDARD:
         yield Path(name)
         return
+    if sys.stdout is None:
+        raise UsageError("- is standard output, which is closed")
     with draft_folder(Path(tempfile.gettempdir())) as folder:
         path = folder / f"standard-output{suffix}"
         with _called(f"a file in {tempfile.gettempdir()} for standard output", path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
+import fdeg_codec
 from fdeg_codec import __version__
 from fdeg_codec.cli.main import COMMANDS
 from tests.cli.conftest import Run
@@ -150,6 +152,20 @@ def test_every_command_explains_itself(fdeg: Run, command: tuple[str, ...]) -> N
 
 def test_the_version(fdeg: Run) -> None:
     assert __version__ in fdeg("--version").out
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(weights: Path, raster: Path, tmp_path: Path, streams: str) -> None:
+    """No file takes their place, and what should go there is refused."""
+    run = partial(subprocess.run, shell=True, capture_output=True, text=True, check=False)
+    command = f"{sys.executable} -c 'from fdeg_codec.cli.main import main; main()' encode --model tiny"
+    file = run(f"{command} {raster} {tmp_path}/x.fdg {streams}")
+    assert (file.returncode, file.stdout, file.stderr) == (0, "", "")
+    assert fdeg_codec.open(tmp_path / "x.fdg").verify() > 0
+    if "2" not in streams:
+        pipe = run(f"{command} - - {streams}", input="")
+        assert pipe.returncode == 2
+        assert pipe.stderr.startswith("fdeg: - is standard ")
 
 
 def test_standard_input_and_output(weights: Path, raster: Path, fdeg: Run, tmp_path: Path) -> None:
