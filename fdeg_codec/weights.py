@@ -27,10 +27,9 @@ EXPECTED = {"name", "sha256", "parameters", "lambda"}  # in every manifest
 SEARCH_VARIABLE = "FDEG_WEIGHTS"  # more folders to look into, before the installed one
 
 
-def check_name(name: str) -> None:
-    """Raise ValueError where a name could not be one of a file and of a choice: NAME@9 is a model at an effort."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ValueError(f"{name!r} is no name for a model: letters, digits, and . _ - behind the first")
+def is_name(name: object) -> bool:
+    """Whether a model could be called that, and its files: letters, digits, and . _ - behind the first."""
+    return isinstance(name, str) and bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name))
 
 
 @dataclass(frozen=True)

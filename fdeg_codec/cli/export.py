@@ -24,12 +24,10 @@ def command(out: Path, name: str, config: str, folder: Path, val: Path | None, o
     from fdeg_codec.training.export import add_validation, export
     from fdeg_codec.training.loop import averaged_from
     from fdeg_codec.training.validation import table
-    from fdeg_codec.weights import check_name
+    from fdeg_codec.weights import is_name
 
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    if not is_name(name):
+        raise UsageError(f"{name!r}: no name for a model; letters, digits, and . _ - behind the first make one")
     settings = find_config(config)
     net, trained = averaged_from(settings, out)
     manifest = export(net, folder, name, trained, settings.lambdas, overwrite)

@@ -31,9 +31,9 @@ COMMANDS = {
 
 MODULES = {"eval": "evaluate"}  # where a command's name is not its module's
 # torch brings hundreds of thousands of objects that stay: Python would look through them time and again, and take them apart
-# in the end, for half a second in all. It does so where what else is imported complains of what it finds alive then.
+# in the end, for half a second in all.
 GARBAGE = 50_000  # objects, before Python looks for circles among them
-LARGE = ("eval", "train", "export")
+TIDY = ("eval", "train", "export")  # what these import complains of objects that are left
 THREADS = ("fdeg-tile", "fdeg-scene")  # how codec/workers.py and batches/threads.py name them
 
 
@@ -46,7 +46,7 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        if name not in LARGE:
+        if name not in TIDY:
             atexit.register(gc.freeze)
         command: click.Command = importlib.import_module(f"fdeg_codec.cli.{MODULES.get(name, name)}").command
         return command

@@ -65,7 +65,7 @@ class Sink:
     ) -> None:
         bands, height, width = shape
         _fits(driver, shape, dtype, described.colours)
-        self._path, self._driver = path, driver
+        self._path, self._driver, self._nodata = path, driver, nodata
         self._tiff = path if driver == "GTiff" else Path(f"{path}.tif")
         self._files = Recorder()
         layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK} if min(height, width) > BLOCK else {}
@@ -137,8 +137,8 @@ class Sink:
             if self._driver == "JP2OpenJPEG" and not self._lies_there():
                 self._copy(**BESIDE)
                 self._note_rest()
-            if self._driver == "PNG" and not self._same_masks():
-                self._note_nodata()
+            if self._driver == "PNG" and self._nodata is not None and not self._same_masks():
+                self._note_nodata(self._nodata)
             if not self._same(lambda data, strip: data.read(window=strip)):
                 raise RasterioIOError("it holds other samples than were written")
             if not self._same_masks():
@@ -155,10 +155,10 @@ class Sink:
             if data.rpcs:
                 beside.note_tags(self._path, data.rpcs.to_gdal(), "RPC")
 
-    def _note_nodata(self) -> None:
+    def _note_nodata(self, value: float) -> None:
         """In a PNG of several bands only a colour, all bands together, can be no data: leave it out, and say it beside."""
         with rasterio.open(self._tiff, "r+") as data:
-            value, data.nodata = data.nodata, None
+            data.nodata = None
         self._copy()
         with rasterio.open(self._tiff, "r+") as data:
             data.nodata = value

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
-from fdeg_codec.weights import check_name
+from fdeg_codec.weights import is_name
 
 CROP_UNIT = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
 CONFIGS = Path(__file__).parent / "configs"
@@ -58,7 +58,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise ValueError where a run would fail."""
-        check_name(self.name)
+        if not is_name(self.name):
+            raise ValueError(f"name = {self.name!r}: letters, digits, and . _ - behind the first make one")
         for part in (self, self.architecture, *self.stages):
             _check_numbers(part)
         if self.steps < 1 or not self.minutes > 0 or self.seed < 0:

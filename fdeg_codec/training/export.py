@@ -20,7 +20,6 @@ from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
 from fdeg_codec.raster.atomic import replacing
-from fdeg_codec.weights import check_name
 
 Z_HALF = 31
 SMALL = 4096  # tensors up to this size keep single precision
@@ -35,7 +34,6 @@ def export(
     overwrite: bool = False,
 ) -> Path:
     """Write `name`.safetensors and `name`.json into `folder`; returns the manifest's path."""
-    check_name(name)
     tensors = {k: _halved(v) for k, v in net.state_dict().items()}
     tensors[Z_TABLE] = torch.from_numpy(z_frequencies(net))
     # The architecture lies inside the hashed file: two networks may differ in nothing else.
