@@ -180,14 +180,13 @@ def test_masks_of_single_bands(tmp_path: Path) -> None:
             np.testing.assert_array_equal(valid[0], masks[band - 1] > 0)
 
 
-@pytest.mark.parametrize("driver", ["PNG", "JPEG", "WEBP", "GTiff"])
-@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize(
+    ("driver", "bands"), [("PNG", 1), ("PNG", 3), ("JPEG", 1), ("JPEG", 3), ("WEBP", 3), ("TIFF", 1), ("TIFF", 3)]
+)
 def test_what_was_cut_off_is_no_picture(tmp_path: Path, weights: Path, driver: str, bands: int) -> None:
     """GDAL's quick way through a PNG gives whatever lies in memory, and says nothing."""
-    if (driver, bands) == ("WEBP", 1):
-        pytest.skip("WebP has three bands")
     path = tmp_path / f"a.{driver}"
-    Image.fromarray(samples(bands).transpose(1, 2, 0).squeeze()).save(path, "TIFF" if driver == "GTiff" else driver)
+    Image.fromarray(samples(bands).transpose(1, 2, 0).squeeze()).save(path, driver)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with pytest.raises(FdegError, match="a\\."):
         fdeg_codec.encode(path, tmp_path / "x.fdg", model="tiny")
