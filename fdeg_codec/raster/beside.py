@@ -20,7 +20,7 @@ def note_nodata(path: Path, value: float, bands: int) -> None:
     """A nodata value that each of the bands has for itself."""
     with _notes(path) as root:
         for band in range(1, bands + 1):
-            Xml.SubElement(Xml.SubElement(root, "PAMRasterBand", band=str(band)), "NoDataValue").text = f"{value:g}"
+            Xml.SubElement(Xml.SubElement(root, "PAMRasterBand", band=str(band)), "NoDataValue").text = repr(value)
 
 
 @contextmanager

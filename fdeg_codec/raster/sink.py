@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -137,12 +136,12 @@ class Sink:
             if self._driver == "JP2OpenJPEG" and not self._lies_there():
                 self._copy(**BESIDE)
                 self._note_rest()
-            if self._driver == "PNG" and self._nodata is not None and not self._same_masks():
+            other = self._other()
+            if other == "masks" and self._driver == "PNG" and self._nodata is not None:
                 self._note_nodata(self._nodata)
-            if not self._same(lambda data, strip: data.read(window=strip)):
-                raise RasterioIOError("it holds other samples than were written")
-            if not self._same_masks():
-                raise RasterioIOError("it holds other masks than were written")
+                other = self._other()
+            if other:
+                raise RasterioIOError(f"it holds other {other} than were written")
 
     def _copy(self, **options: str) -> None:
         rasterio.shutil.copy(self._tiff, self._path, driver=self._driver, **OPTIONS[self._driver], **options)
@@ -164,14 +163,16 @@ class Sink:
             data.nodata = value
             beside.note_nodata(self._path, value, data.count)
 
-    def _same(self, read: Callable[[Any, Window], NDArray[Any]]) -> bool:
-        """Whether strip by strip the file has what the GeoTIFF has."""
+    def _other(self) -> str:
+        """What the file has otherwise than the GeoTIFF, the first that is found."""
         with rasterio.open(self._tiff) as wanted, rasterio.open(self._path) as written:
-            strips = (Window(0, row, wanted.width, min(BLOCK, wanted.height - row)) for row in range(0, wanted.height, BLOCK))
-            return all(np.array_equal(read(wanted, strip), read(written, strip), equal_nan=True) for strip in strips)
-
-    def _same_masks(self) -> bool:
-        return self._same(lambda data, strip: data.read_masks(window=strip))
+            for row in range(0, wanted.height, BLOCK):
+                strip = Window(0, row, wanted.width, min(BLOCK, wanted.height - row))
+                if not np.array_equal(wanted.read(window=strip), written.read(window=strip), equal_nan=True):
+                    return "samples"
+                if not np.array_equal(wanted.read_masks(window=strip), written.read_masks(window=strip)):
+                    return "masks"
+        return ""
 
     def _lies_there(self) -> bool:
         """Whether the file says where on the ground it lies as the GeoTIFF does."""
