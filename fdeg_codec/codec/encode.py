@@ -82,9 +82,7 @@ def encode(
     """
     target = Path(target)
     goal = goal_of(quality, lambda_, bpp, size, psnr, effort, tile, max_error)
-    spare(source, target)
-    if target.suffix.lower() in DRIVERS:
-        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
+    _check_target(source, target)
     begin, tile, effort = time.monotonic(), int(tile), int(effort)
     max_error = None if max_error is None else float(max_error)
     engine = load_engine(model, device, precision)
@@ -112,6 +110,13 @@ def encode(
         seconds=time.monotonic() - begin,
         met=met,
     )
+
+
+def _check_target(source: Path | str, target: Path) -> None:
+    """Refuse a target that is the raster itself, or has the name of one."""
+    spare(source, target)
+    if target.suffix.lower() in DRIVERS:
+        raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
 
 
 def write_at(
