@@ -89,7 +89,7 @@ class Survey:
         kept = samples[valid]
         if kept.size:
             band.least, band.most = min(band.least, float(kept.min())), max(band.most, float(kept.max()))
-            band.drawn.append(kept[:: self._stride])
+            band.drawn.append(kept[:: self._stride].copy())  # a view would keep the whole strip
         return valid
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
 from fdeg_codec.evaluation.views import view
 from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source
+from fdeg_codec.raster.survey import Survey
+from fdeg_codec.raster.validity import Rules
 from fdeg_codec.training.scenes import load_scene
 from tests.raster.rasters import Samples, coloured, samples, write
 
@@ -52,6 +55,16 @@ def test_the_range_is_that_of_valid_samples(tmp_path: Path, dtype: str) -> None:
         data[1, :20] = 0
         with Source(write(tmp_path / "b.tif", data, coloured("gray", "alpha"))) as source:
             assert source.mapping.lines[0].most == float(data[0, 20:].max())
+
+
+def test_a_survey_keeps_few_of_the_samples_that_it_sees() -> None:
+    survey, seen = Survey(Rules("uint16", (None,), ()), 64 << 20), 8
+    tracemalloc.start()
+    for _ in range(seen):
+        survey.see(np.ones((1, 1 << 10, 1 << 10), np.uint16), None)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1 << 20 < 2 * seen << 20
 
 
 @pytest.mark.parametrize("nodata", [0, 65535])
