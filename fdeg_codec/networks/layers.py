@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from fdeg_codec.networks.gdn import GDN
 
 SLOPE = 0.01
+UNFOLDED = 4 << 20  # bytes of what a convolution in float64 sees, at a time: nine times its input
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -35,15 +36,17 @@ class Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != self.weight.dtype or x.element_size() < 8 or self.groups > 1:
             return super().forward(x)
-        b, _, h, w = x.shape
-        (s, _), (p, q) = self.stride, (int(self.padding[0]), int(self.padding[1]))
-        kh, kw = self.kernel_size
-        out_h, out_w = (h + 2 * p - kh) // s + 1, (w + 2 * q - kw) // s + 1
-        columns = F.unfold(x, self.kernel_size, padding=(p, q), stride=s) if kh * kw * s > 1 else x.flatten(2)
-        y = product(self.weight.flatten(1), columns)
-        if self.bias is not None:
-            y = y + self.bias[:, None]
-        return y.view(b, -1, out_h, out_w)
+        (s, _), (p, q), (kh, kw) = self.stride, (int(self.padding[0]), int(self.padding[1])), self.kernel_size
+        x = F.pad(x, (q, q, p, p))
+        b, c, h, w = x.shape
+        out_h, out_w = (h - kh) // s + 1, (w - kw) // s + 1
+        y = x.new_empty(b, self.out_channels, out_h, out_w)
+        rows = max(UNFOLDED // (c * kh * kw * out_w * x.element_size()), 1)
+        for top in range(0, out_h, rows):
+            seen = x[:, :, top * s : (min(top + rows, out_h) - 1) * s + kh]
+            columns = F.unfold(seen, self.kernel_size, stride=s) if kh * kw * s > 1 else seen.flatten(2)
+            y[:, :, top : top + rows] = product(self.weight.flatten(1), columns).unflatten(2, (-1, out_w))
+        return y if self.bias is None else y.add_(self.bias[:, None, None])
 
 
 def conv(i: int, o: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> Conv2d:

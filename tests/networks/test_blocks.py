@@ -13,14 +13,18 @@ from fdeg_codec.networks.context import PARTS, Context, passes, turns
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
+from fdeg_codec.networks import layers
 from fdeg_codec.networks.layers import Conv2d, Patches, Up, channels_last, conv, up
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.odconv import KERNELS, ODConv
 from fdeg_codec.networks.prior import FactorizedPrior
 
 
+@pytest.mark.parametrize("rows", [100, 2, 0])
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2)])
-def test_float64_convolution_is_a_convolution(kernel: int, stride: int) -> None:
+def test_float64_convolution_is_a_convolution(monkeypatch: pytest.MonkeyPatch, kernel: int, stride: int, rows: int) -> None:
+    """However many rows of its output are made at a time; one at least."""
+    monkeypatch.setattr(layers, "UNFOLDED", rows * 5 * kernel**2 * -(-12 // stride) * 8)
     layer = conv(5, 7, kernel, stride).double()
     x = torch.randn(2, 5, 9, 12, dtype=torch.float64)
     expected = F.conv2d(x, layer.weight, layer.bias, stride, kernel // 2)
