@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import local
+from threading import Barrier, Lock, local
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,11 +22,13 @@ from fdeg_codec.blas import one_thread
 NAME = "fdeg-tile"  # of the threads: cli/main.py does not wait for them when it is interrupted
 MAX_WORKERS = 8
 ROOM = 4 << 30  # bytes for what they hold while they work on a tile
+PATIENCE = 60.0  # seconds for threads to start in
 HELD = 1 << 30  # bytes of samples in the tiles under way and those that wait for their turn; one of 242 bands has a quarter
 
 T = TypeVar("T")
 
 _asked = local()
+_starting = Lock()
 
 
 @contextmanager
@@ -46,10 +48,12 @@ class Workers:
     """
 
     def __init__(self, device: torch.device, tiles: int, tile_bytes: int = 0, work_bytes: int = 0) -> None:
-        self._threads = torch.get_num_threads()
         fitting = ROOM // max(work_bytes, 1) or 1
-        count = min(self._threads, tiles, MAX_WORKERS, fitting) if device.type == "cpu" else 1
-        self._pool = ThreadPoolExecutor(count, NAME, torch.set_num_threads, (1,)) if count > 1 else None
+        with _starting:
+            self._threads = torch.get_num_threads()
+            count = min(self._threads, tiles, MAX_WORKERS, fitting) if device.type == "cpu" else 1
+            self._pool = _pool(count) if count > 1 else None
+            torch.set_num_threads(self._threads)
         self.ahead = min(2 * count, HELD // max(tile_bytes, 1) or 1) if count > 1 else 0
 
     def __enter__(self) -> Workers:
@@ -79,6 +83,20 @@ class Workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Threads of which each has one of torch's, all of them started: torch gives later ones what any has asked for last."""
+    pool = ThreadPoolExecutor(count, NAME)
+    together = Barrier(count, timeout=PATIENCE)
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        together.wait()
+
+    for started in [pool.submit(start) for _ in range(count)]:
+        started.result()
+    return pool
 
 
 def finished(result: T) -> Future[T]:
