@@ -74,8 +74,8 @@ def _possible(layer: Layer, reader: Reader) -> bool:
 
 def _overlap(layers: list[Layer]) -> bool:
     """Whether something is said twice of a band, or anything else of a band that is alpha."""
-    said = [(layer.kind.removesuffix("-only"), layer.band) for layer in layers]
+    said = {(layer.kind.removesuffix("-only"), layer.band) for layer in layers}
     alphas = {band for kind, band in said if kind == "alpha"}
-    return len(set(said)) < len(said) or any(
+    return len(said) < len(layers) or any(
         kind != "alpha" and (band in alphas or (band is not None and (kind, None) in said)) for kind, band in said
     )

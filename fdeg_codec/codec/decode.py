@@ -22,13 +22,13 @@ from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.networks.fdegcnet import STRIDE
 from fdeg_codec.raster import masks
-from fdeg_codec.raster.masks import Far, Layer, Layer8
+from fdeg_codec.raster.masks import Far, Found, Layer, Layer8
 from fdeg_codec.raster.nodata import Nodata
 
 Integers = NDArray[np.int32]
 Samples = NDArray[Any]
+Flags = NDArray[np.bool_]
 Layers = dict[Layer, Layer8]
-Found = dict[Layer, Layer8 | Far]  # with what shapes samples alone
 T = TypeVar("T")
 
 
@@ -106,7 +106,7 @@ class Decoder:
         self._broken.clear()  # of another view
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
-        with self.entries.undisturbed(), self._workers(tiles, scale) as workers:
+        with self.entries.undisturbed(), self._workers(tiles, view) as workers:
             for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
                 self._note_loss(tile)
                 cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
@@ -118,26 +118,29 @@ class Decoder:
         """Each tile, once all its entries are decoded. Pixels are made only where residuals need them."""
         tiles = list(self._grid)
         view = View(1, list(range(self._header.planes)), self._contents.nodata, self._bounded)
-        with self.entries.undisturbed(), self._workers(tiles) as workers:
+        with self.entries.undisturbed(), self._workers(tiles, view) as workers:
             jobs = self._jobs(tiles, workers, view)
             for tile, _ in zip(tiles, workers.in_order(jobs) if view.bounded else jobs, strict=True):
                 yield tile
 
-    def _workers(self, tiles: list[Tile], scale: int = 1) -> Workers:
-        size = self._header.samples * np.dtype(self._header.dtype).itemsize // scale**2
-        return Workers(self._engine.device, len(tiles), size)
+    def _workers(self, tiles: list[Tile], view: View) -> Workers:
+        h = self._header
+        tile_bytes = h.samples * np.dtype(h.dtype).itemsize // view.scale**2
+        return Workers(self._engine.device, len(tiles), tile_bytes, self._engine.work_bytes(h.samples // h.bands, view.bounded))
 
     def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
-        """Each tile's synthesis, once the latents it sees are under way: those of a tile ahead keep the workers busy."""
-        for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
-            self.entries.forget(tile)
-            for known in (tile, following):
-                for neighbour in self._seen(known, view):
-                    for plane in view.planes:
-                        self.entries.request(neighbour, plane, workers)
+        """Each tile's synthesis, once the latents it sees are under way: those of tiles ahead keep the workers busy."""
+        asked = 0
+        for k, tile in enumerate(tiles):
+            following = tiles[asked : k + 1 + workers.ahead]
+            asked += len(following)
+            self.entries.forget(tile, tiles[asked - 1])
+            for neighbour in (n for known in following for n in self._seen(known, view)):
+                for plane in view.planes:
+                    self.entries.request(neighbour, plane, workers)
             seen = self._seen(tile, view)
             latents = {k: [self._left(n, partial(self.entries.latents, n, k)) for n in seen] for k in view.planes}
-            layers = self._left(tile, partial(self.entries.layers, tile))
+            layers = self._left(tile, partial(self.entries.layers, tile, self._bands(view)))
             residuals = self._left(tile, partial(self._residuals, tile, view))
             if layers is None or residuals is None or tile.number in self._broken:
                 yield partial(self._blank, tile, view)
@@ -189,7 +192,7 @@ class Decoder:
         self,
         tile: Tile,
         latents: dict[int, list[Integers | None]],
-        layers: list[Layer8 | Far],
+        found: Found,
         residuals: dict[int, bytes],
         view: View,
     ) -> tuple[Samples, Layers]:
@@ -197,7 +200,7 @@ class Decoder:
         h, scale = self._header, view.scale
         height, width = (shrink_span(core, scale).size for core in (tile.rows, tile.columns))
         samples = np.zeros((h.bands, height, width), h.dtype)
-        found = dict(zip(self._contents.layers, layers, strict=True))
+        hidden = masks.hidden_by(found, (tile.rows.size, tile.columns.size))
         own = self._seen(tile, view).index(tile)
         groups = self._contents.groups
         for plane, known in latents.items():
@@ -208,7 +211,7 @@ class Decoder:
             if view.bounded:
                 try:
                     with naming(tile, f"residual {plane}"):
-                        samples[group] = self._exactly(y, group, found, (height, width), residuals[plane])
+                        samples[group] = self._exactly(y, group, found, hidden, residuals[plane])
                 except BadFileError as error:
                     self._note(tile, error)
                     return self._blank(tile, view)
@@ -219,13 +222,17 @@ class Decoder:
                 picture = planes.gather(self._picture(tile, known), len(group))
                 picture = picture if scale == 1 else means(maps.clipped(picture), scale)
             samples[group] = maps.from_unit(picture)
-        return self._masked(samples, found if scale == 1 else _smaller(found, scale), view.nodata)
+        return self._masked(samples, found if scale == 1 else _smaller(found, scale), view)
 
-    def _exactly(self, y: Integers, group: list[int], found: Found, shape: tuple[int, ...], entry: bytes) -> Samples:
+    def _bands(self, view: View) -> set[int]:
+        """Those of the planes that are looked at."""
+        return {band for plane in view.planes for band in self._contents.groups[plane]}
+
+    def _exactly(self, y: Integers, group: list[int], found: Found, hidden: Flags, entry: bytes) -> Samples:
         """The bands of a group with every error within the bound."""
-        x = exact.picture(self._engine, y, self._header.log2_lambda, (len(group), *shape))
+        x = exact.picture(self._engine, y, self._header.log2_lambda, (len(group), *hidden.shape))
         lines, bounds = self._contents.mapping.lines, self._contents.bounds
-        bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, shape), self._contents.nodata[b]) for b in group]
+        bands = [exact.Band(lines[b], bounds[b], masks.valid(found, b, hidden), self._contents.nodata[b]) for b in group]
         return exact.decode_residual(x, bands, entry, self._header.dtype)
 
     def _blank(self, tile: Tile, view: View) -> tuple[Samples, Layers]:
@@ -259,11 +266,11 @@ class Decoder:
         top, left = tile.rows.start - rows.start * STRIDE, tile.columns.start - columns.start * STRIDE
         return x[:, top : top + tile.rows.size, left : left + tile.columns.size]
 
-    def _masked(self, samples: Samples, found: Found, nodata: Nodata) -> tuple[Samples, Layers]:
+    def _masked(self, samples: Samples, found: Found, view: View) -> tuple[Samples, Layers]:
         """Samples under their layers, and those layers that say something of all pixels."""
-        masks.restore(samples, found, {band: nodata[band] for band in self._contents.order})
+        masks.restore(samples, found, {band: view.nodata[band] for band in self._bands(view)})
         layers = {layer: values for layer, values in found.items() if not isinstance(values, Far)}
-        if self._needs_mask(nodata):
+        if self._needs_mask(view.nodata):
             layers[Layer("mask", None)] = np.full(samples.shape[1:], 255, np.uint8)
         return samples, layers
 

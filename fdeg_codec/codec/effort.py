@@ -24,12 +24,6 @@ class Effort(NamedTuple):
 _DESCENTS = (0, 0, 1, 2, 4, 8, 16, 40)
 EFFORTS = (*(Effort(0, passes) for passes in _DESCENTS), Effort(120, 40), Effort(240, 40))
 DEFAULT_EFFORT = 1
-ACTIVATIONS, WITH_GRADIENTS = 600, 2000  # bytes that a pixel of a tile takes at effort 0 or 1, and above
-
-
-def work_bytes(tile: int, effort: int) -> int:
-    """About what it takes to encode one tile of `tile` x `tile` pixels."""
-    return tile**2 * (WITH_GRADIENTS if effort > DEFAULT_EFFORT else ACTIVATIONS)
 
 
 def encode_picture(engine: Engine, picture: Picture, counts: Picture, log2_lambda: int, effort: int) -> tuple[bytes, Integers]:

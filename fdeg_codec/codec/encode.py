@@ -13,7 +13,7 @@ import numpy as np
 
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import encode_tile, order_of, window_of
-from fdeg_codec.codec.effort import DEFAULT_EFFORT, work_bytes
+from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.engine import Engine, load_engine
 from fdeg_codec.codec.goal import DEFAULT_TILE, goal_of, lambda_within
 from fdeg_codec.codec.target import Target
@@ -181,7 +181,8 @@ def write(
     encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
     jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in grid)
     tile_bytes = header.samples * np.dtype(header.dtype).itemsize
-    with Workers(engine.device, total, tile_bytes, work_bytes(header.tile, effort)) as workers:
+    work_bytes = engine.work_bytes(header.samples // header.bands, header.bounded, effort > DEFAULT_EFFORT)
+    with Workers(engine.device, total, tile_bytes, work_bytes) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
                 writer.add(entry)

@@ -26,6 +26,8 @@ Integers = NDArray[np.int32]
 Picture = NDArray[np.float32]
 
 Z_TABLE = "z_frequencies"  # (level, channel, value): integers that sum to 2^22
+# About the bytes that a pixel takes while its plane is worked on: some, and more for every channel of the first stage.
+PLAINLY, WITH_GRADIENTS, EXACTLY = (450, 3), (1400, 12), (450, 9)
 
 
 class Engine:
@@ -55,6 +57,11 @@ class Engine:
     @property
     def latent(self) -> int:
         return self.net.architecture.latent
+
+    def work_bytes(self, pixels: int, exactly: bool, gradients: bool = False) -> int:
+        """About the memory that it takes to work on one tile."""
+        ways = [PLAINLY] + [WITH_GRADIENTS] * gradients + [EXACTLY] * exactly
+        return pixels * max(some + more * self.net.architecture.widths[0] for some, more in ways)
 
     @torch.inference_mode()
     def analyse(self, x: Picture) -> Tensor:

@@ -18,7 +18,7 @@ from fdeg_codec.codec.workers import Workers, failed, finished
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.raster import masks
-from fdeg_codec.raster.masks import Far, Layer8
+from fdeg_codec.raster.masks import Far, Found, Layer, Layer8
 
 Integers = NDArray[np.int32]
 
@@ -32,6 +32,7 @@ class Entries:
         self._contents = contents
         self._engine = engine
         self._known: dict[tuple[int, int], Future[Integers | None]] = {}
+        self._hidden: dict[int, bool] = {}  # by tile
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -51,11 +52,13 @@ class Entries:
             except BadFileError as error:
                 self._known[key] = failed(error)
 
-    def forget(self, tile: Tile) -> None:
-        """Drop latents that neither `tile` nor the next one sees: those above, and those below that an earlier window left."""
+    def forget(self, first: Tile, last: Tile) -> None:
+        """Drop latents that no tile from one to another sees: those above, and those below that an earlier window left."""
         reach = self._header.tile_columns + 1
-        for key in [k for k in self._known if not -reach <= k[0] - tile.number <= reach + 1]:
+        for key in [k for k in self._known if not first.number - reach <= k[0] <= last.number + reach]:
             del self._known[key]
+        for number in [n for n in self._hidden if n < first.number]:
+            del self._hidden[number]
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -66,14 +69,16 @@ class Entries:
             self._known.clear()
             raise
 
-    def layers(self, tile: Tile) -> list[Layer8 | Far]:
-        """All layers over a tile's core."""
-        return [self._layer(tile, k) for k in range(self._header.layers)]
+    def layers(self, tile: Tile, bands: set[int]) -> Found:
+        """The layers over a tile's core that say something of some bands, and alpha."""
+        layers = enumerate(self._contents.layers)
+        wanted = {y: k for k, y in layers if y.band is None or y.band in bands or y.kind in masks.ALPHA}
+        return {layer: self._layer(tile, layer, k) for layer, k in wanted.items()}
 
-    def _layer(self, tile: Tile, k: int) -> Layer8 | Far:
+    def _layer(self, tile: Tile, layer: Layer, k: int) -> Layer8 | Far:
         with naming(tile, f"layer {k}"):
             entry, shape = self._reader.entry(tile.number, self._header.planes + k), (tile.rows.size, tile.columns.size)
-            if self._contents.layers[k].kind == "far":
+            if layer.kind == "far":
                 return masks.unpack_far(entry, *shape, self._header.dtype)
             return masks.unpack_layer(entry, *shape)
 
@@ -89,12 +94,17 @@ class Entries:
         if entry is None:
             return None
         with naming(tile, f"plane {plane}"):
-            return decode_plane(self._engine.predictor(self._header.log2_lambda), entry, *tile.latents)
+            y = decode_plane(self._engine.predictor(self._header.log2_lambda), entry, *tile.latents)
+            small = y.astype(np.int8)  # as nearly all of them are, and rows of tiles are kept
+            return small if np.array_equal(small, y) else y
 
     def _is_hidden(self, tile: Tile) -> bool:
         """Whether a tile's layers say that nothing in it is valid."""
-        entries = [self._reader.entry(tile.number, self._header.planes + k) for k in range(self._header.layers)]
-        return masks.is_hidden(dict(zip(self._contents.layers, entries, strict=True)), self._contents.order)
+        if tile.number not in self._hidden:
+            entries = [self._reader.entry(tile.number, self._header.planes + k) for k in range(self._header.layers)]
+            found = dict(zip(self._contents.layers, entries, strict=True))
+            self._hidden[tile.number] = masks.is_hidden(found, self._contents.order)
+        return self._hidden[tile.number]
 
 
 @contextmanager

@@ -42,6 +42,9 @@ class Far(NamedTuple):
     samples: NDArray[Any]
 
 
+Found = dict[Layer, Layer8 | Far]  # of a tile
+
+
 def pack_layer(values: Layer8) -> bytes:
     """(row, column): nothing if all are 255, one byte if all are 0, else deflated bits or bytes."""
     if (values == 255).all():
@@ -145,14 +148,14 @@ def _beside(value: float, kind: np.dtype[Any]) -> Any:
     return kind.type(value + 1 if value < np.iinfo(kind).max else value - 1)
 
 
-def valid(found: dict[Layer, Layer8 | Far], band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def valid(found: Found, band: int, hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where the network was asked for a band."""
-    out = _passed(found, "nodata", band, shape) & _passed(found, "nan", band, shape) & ~_hidden(found, shape)
+    out = _passed(found, "nodata", band, hidden.shape) & _passed(found, "nan", band, hidden.shape) & ~hidden
     far = found.get(Layer("far", band))
     return out & ~far.flags if isinstance(far, Far) else out
 
 
-def _hidden(found: dict[Layer, Layer8 | Far], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def hidden_by(found: Found, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where mask or alpha hide all coded bands."""
     hidden = np.zeros(shape, bool)
     for layer, values in found.items():
@@ -161,9 +164,9 @@ def _hidden(found: dict[Layer, Layer8 | Far], shape: tuple[int, ...]) -> NDArray
     return hidden
 
 
-def restore(samples: NDArray[Any], found: dict[Layer, Layer8 | Far], nodata: dict[int, float | None]) -> None:
-    """Put layers over decoded `samples` (band, row, column) in place. `nodata` of coded bands."""
-    hidden = _hidden(found, samples.shape[1:])
+def restore(samples: NDArray[Any], found: Found, nodata: dict[int, float | None]) -> None:
+    """Put layers over decoded `samples` (band, row, column) in place. `nodata` of the coded bands that are wanted."""
+    hidden = hidden_by(found, samples.shape[1:])
     for layer, values in found.items():
         if layer.kind in ALPHA and not isinstance(values, Far):
             samples[layer.band] = values if samples.dtype == np.uint8 else values.astype(samples.dtype) * 257
@@ -187,7 +190,7 @@ def is_hidden(entries: dict[Layer, bytes], coded: list[int]) -> bool:
     return any(Layer(kind, None) in empty or all(Layer(kind, b) in empty for b in coded) for kind in MISSING)
 
 
-def _passed(found: dict[Layer, Layer8 | Far], kind: LayerKind, band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _passed(found: Found, kind: LayerKind, band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where a layer of bands, or of one, lets samples pass."""
     flags = found.get(Layer(kind, None), found.get(Layer(kind, band)))
     return np.ones(shape, bool) if flags is None or isinstance(flags, Far) else flags > 0

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 
 import fdeg_codec
+from fdeg_codec.codec.contents import contents
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import FdegError, ModelError, RasterError, UsageError
 from tests.raster.rasters import Samples, coloured, samples, trip, write
@@ -92,6 +93,41 @@ def test_bands_that_are_not_asked_for_are_not_decoded(weights: Path, tmp_path: P
         fourth = scene.read(indexes=4)
         assert asked == [1]
         np.testing.assert_array_equal(fourth, scene.read()[3])
+
+
+def test_nor_are_their_layers(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = samples(4, "float32")
+    for band in range(4):
+        data[band, 10 * band : 10 * band + 7] = np.nan
+    fdeg_codec.encode(write(tmp_path / "a.tif", data), tmp_path / "a.fdg", model="tiny")
+    asked: list[int] = []
+    entry = Reader.entry
+    monkeypatch.setattr(Reader, "entry", lambda self, tile, k: asked.append(k) or entry(self, tile, k))
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+        fourth = scene.read(4, masked=True)
+        layers = [layer.band for layer in contents(scene._reader).layers]
+        assert sorted(asked) == [1, 2 + layers.index(3)]
+        assert layers == [0, 1, 2, 3]
+        np.testing.assert_array_equal(fourth.mask, np.isnan(data[3]))
+        np.testing.assert_array_equal(fourth, scene.read(masked=True)[3])
+
+
+def test_a_tile_is_asked_once_whether_it_hides_everything(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for every plane and every residual: there may be thousands of either, and of layers."""
+    data = samples(9, "float32")
+    data[:] = np.nan
+    data[:, 64:] = 3
+    fdeg_codec.encode(write(tmp_path / "a.tif", data), tmp_path / "a.fdg", model="tiny", max_error=0.5, tile=64)
+    asked: list[tuple[int, int]] = []
+    entry = Reader.entry
+    monkeypatch.setattr(Reader, "entry", lambda self, tile, k: asked.append((tile, k)) or entry(self, tile, k))
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+        assert np.isnan(scene.read()[:, :64]).all()
+        planes, layers = scene._reader.header.planes, scene._reader.header.layers
+    assert planes == 3
+    assert sum(1 for tile, k in asked if tile == 0 and planes <= k < planes + layers) == 2 * layers
 
 
 def test_some_bands_are_decoded_in_their_order(weights: Path, tmp_path: Path) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier, Event
+from typing import Any
 
 import pytest
 import torch
 
 import fdeg_codec
+from fdeg_codec.codec import entries
 from fdeg_codec.codec.workers import HELD, Workers
+from fdeg_codec.container.file import Reader
 from tests.raster.rasters import samples, write
 
 
@@ -36,8 +41,66 @@ def test_encoder_and_decoder_say_how_many_bytes_a_tile_has(
 ) -> None:
     said: list[int] = []
     start = Workers.__init__
-    monkeypatch.setattr(Workers, "__init__", lambda self, *words: said.append(words[2]) or start(self, *words))
-    fdeg_codec.encode(write(tmp_path / "a.tif", samples(4, "uint16")), tmp_path / "a.fdg", model="tiny", tile=64)
+    needed: list[int] = []
+    monkeypatch.setattr(
+        Workers, "__init__", lambda self, *words: said.append(words[2]) or needed.append(words[3]) or start(self, *words)
+    )
+    source = write(tmp_path / "a.tif", samples(4, "uint16"))
+    fdeg_codec.encode(source, tmp_path / "a.fdg", model="tiny", tile=64)
     with fdeg_codec.open(tmp_path / "a.fdg") as scene:
         scene.read(scale=2)
     assert said == [64 * 64 * 4 * 2, 32 * 32 * 4 * 2]
+    fdeg_codec.encode(source, tmp_path / "b.fdg", model="tiny", tile=64, max_error=9)
+    with fdeg_codec.open(tmp_path / "b.fdg") as scene:
+        scene.read()
+    fdeg_codec.encode(source, tmp_path / "c.fdg", model="tiny", tile=64, effort=2)
+    plainly, exactly, with_gradients = needed[0], needed[2], needed[4]
+    assert needed == [plainly, plainly, exactly, exactly, with_gradients]
+    assert 64 * 64 * 100 < plainly < exactly < with_gradients
+
+
+@pytest.mark.parametrize("threads", [2], indirect=True)
+def test_windows_read_at_once_leave_torch_its_threads(weights: Path, tmp_path: Path, threads: int) -> None:
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(1, "uint8", 192, 192)), tmp_path / "a.fdg", model="tiny", tile=64)
+    begun, more = Event(), Event()
+
+    def read_slowly() -> int:
+        with Workers(torch.device("cpu"), 9) as workers:
+            workers.submit(begun.set).result()
+            assert more.wait(60)
+        return torch.get_num_threads()
+
+    def read() -> int:
+        assert begun.wait(60)
+        with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+            scene.read()
+        more.set()
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(work) for work in (read_slowly, read)]
+        assert [future.result() for future in both] == [2, 2]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 2
+
+
+@pytest.mark.parametrize("threads", [4], indirect=True)
+def test_latents_of_tiles_ahead_keep_all_workers_busy(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(1, "uint8", 64, 640)), tmp_path / "a.fdg", model="tiny", tile=64)
+    together = Barrier(threads, timeout=60)
+    decode = entries.decode_plane
+
+    def decode_together(*words: Any) -> Any:
+        if words[1] in first:  # as many tiles as there are workers, the first of all
+            together.wait()
+        return decode(*words)
+
+    with (tmp_path / "a.fdg").open("rb") as stream:
+        reader = Reader(stream)
+        first = {reader.entry(number, 0) for number in range(threads)}
+    assert len(first) == threads
+    monkeypatch.setattr(entries, "decode_plane", decode_together)
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene:
+        scene.verify()
