@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.entropy.guard import Floats, Integers
-from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, WEIGHT_ONE, gaussian_cdf, narrowest, reach
+from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, gaussian_cdf, narrowest, reach
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.grid import COMPONENTS, WEIGHT_STEPS
 
 if TYPE_CHECKING:
     from fdeg_codec.entropy.coder import Coder
 
-COMPONENTS = 3
 # 2^-13 of all probability is set aside for what the mixture thinks impossible: half of it or less is shared evenly, the
 # rest goes to the escape. Trained networks are wrong more often than their tails say.
 SPARED = 13
@@ -40,10 +40,10 @@ def mixtures(grid: Integers) -> Mixtures:
     """The mixtures of a rounded grid (8, n): three means in 1/16, three scale indices, two weights in 1/64."""
     means, scales = grid[:COMPONENTS], grid[COMPONENTS : 2 * COMPONENTS]
     first = grid[2 * COMPONENTS]
-    second = np.minimum(grid[2 * COMPONENTS + 1], WEIGHT_ONE - first)
-    weights = np.stack((first, second, WEIGHT_ONE - first - second))
+    second = np.minimum(grid[2 * COMPONENTS + 1], WEIGHT_STEPS - first)
+    weights = np.stack((first, second, WEIGHT_STEPS - first - second))
     # The mean of the mixture, in 1/1024, to the nearest integer.
-    centres = ((weights * means).sum(0, dtype=np.int32) + STEPS * WEIGHT_ONE // 2) >> 10
+    centres = ((weights * means).sum(0, dtype=np.int32) + STEPS * WEIGHT_STEPS // 2) >> 10
     offsets = STEPS * centres - means
     needed = (np.abs(offsets) + reach().ravel().take(weights * reach().shape[1] + scales)).max(0)
     windows = narrowest().take(needed, mode="clip")

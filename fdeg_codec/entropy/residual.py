@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from fdeg_codec.entropy.coder import Coder
 from fdeg_codec.entropy.mixture import code_latents, mixtures
-from fdeg_codec.entropy.tables import SCALE_MAX, SCALE_MIN, SCALES, STEPS
+from fdeg_codec.entropy.tables import STEPS
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.grid import SCALE_MAX, SCALE_MIN, SCALES
 
 Longs = NDArray[np.int64]
 Flags = NDArray[np.bool_]

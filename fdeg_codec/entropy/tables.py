@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.errors import FdegError
+from fdeg_codec.grid import MEAN_STEPS, SCALE_MAX, SCALE_MIN, SCALES, WEIGHT_STEPS
 
-SCALES = 64
-SCALE_MIN, SCALE_MAX = 0.05, 100.0
-STEPS = 16  # offsets per unit
+STEPS = MEAN_STEPS  # offsets per unit
 ONE = 1 << 16
-WEIGHT_ONE = 64
-TOTAL = ONE * WEIGHT_ONE  # a row of frequencies sums to this
+TOTAL = ONE * WEIGHT_STEPS  # a row of frequencies sums to this
 HALVES = (0, 1, 2, 3, 5, 8, 16, 32, 64, 128, 256)  # half-widths of the symbol windows
 FAR = 8192  # a component further than this from the window's centre counts as this far
 REACH = FAR + STEPS * HALVES[-1] + STEPS // 2  # the largest offset that is looked up
@@ -61,11 +59,11 @@ def gaussian_cdf() -> Integers:
 def reach() -> Integers:
     """How far a component of a weight and scale reaches (weight, scale), in sixteenths: its tail beyond is at most TAIL."""
     outside = ONE - gaussian_cdf()[:, REACH:].astype(np.int64)
-    weights = np.arange(WEIGHT_ONE + 1)
-    table = np.empty((WEIGHT_ONE + 1, SCALES), np.int32)
+    weights = np.arange(WEIGHT_STEPS + 1)
+    table = np.empty((WEIGHT_STEPS + 1, SCALES), np.int32)
     for scale in range(SCALES):
         # outside[] falls, so the first offset that is small enough comes from a search in its reverse.
-        allowed = TAIL * WEIGHT_ONE // np.maximum(weights, 1)
+        allowed = TAIL * WEIGHT_STEPS // np.maximum(weights, 1)
         table[:, scale] = REACH + 1 - np.searchsorted(outside[scale, ::-1], allowed, side="right")
     table[0] = NEVER
     table.setflags(write=False)

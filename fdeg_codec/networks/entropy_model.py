@@ -16,19 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fdeg_codec.grid import COMPONENTS, MEAN_STEPS, SCALE_MAX, SCALE_MIN, SCALES, WEIGHT_STEPS
 from fdeg_codec.networks.context import Context, ContextKind
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.heam import HEAM
 from fdeg_codec.networks.layers import SLOPE, LeakyReLU, Linear, add, conv, product, up
 from fdeg_codec.networks.mcam import MCAM
 
-COMPONENTS = 3
-# The grid of FORMAT.md: means in 1/16, 64 scales evenly spaced in their logarithm, weights in 1/64.
-MEAN_STEPS = 16
-SCALES = 64
-SCALE_MIN, SCALE_MAX = 0.05, 100.0
 LOG_SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALES - 1)
-WEIGHT_STEPS = 64
 MEAN_LIMIT = 2**15 - 1  # in grid steps
 
 

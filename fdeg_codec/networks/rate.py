@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from fdeg_codec.networks.entropy_model import SCALE_MAX, SCALE_MIN, Mixture
+from fdeg_codec.grid import SCALE_MAX, SCALE_MIN
+from fdeg_codec.networks.entropy_model import Mixture
 
 LIKELIHOOD_FLOOR = 1e-6
 

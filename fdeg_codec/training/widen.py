@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fdeg_codec.grid import COMPONENTS
 from fdeg_codec.networks.context import CORNERS
-from fdeg_codec.networks.entropy_model import COMPONENTS
 from fdeg_codec.networks.fdegcnet import BANDS, STRIDE, FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
 from fdeg_codec.training.data import Crops

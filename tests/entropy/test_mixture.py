@@ -14,8 +14,9 @@ from fdeg_codec.entropy import mixture
 from fdeg_codec.entropy.coder import Decoder, Encoder
 from fdeg_codec.entropy.guard import Integers
 from fdeg_codec.entropy.mixture import code_latents, code_rows, frequencies, mixtures
-from fdeg_codec.entropy.tables import HALVES, ONE, STEPS, TAIL, TOTAL, WEIGHT_ONE, sigma
+from fdeg_codec.entropy.tables import HALVES, ONE, STEPS, TAIL, TOTAL, sigma
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.grid import WEIGHT_STEPS
 from tests.conformance.latents import Latent
 
 ERF = np.vectorize(math.erf, otypes=[float])
@@ -42,13 +43,13 @@ def random_grid(rng: np.random.Generator, count: int, spread: int = 400, scales:
     """Mixtures whose components lie up to spread / 16 from one another's middle."""
     centre = rng.integers(-320, 320, count)
     means = centre + rng.integers(-spread, spread + 1, (3, count))
-    weights = rng.multinomial(WEIGHT_ONE, rng.dirichlet(np.ones(3), count)).T[:2]
+    weights = rng.multinomial(WEIGHT_STEPS, rng.dirichlet(np.ones(3), count)).T[:2]
     return np.concatenate((means, rng.integers(*scales, (3, count)), weights)).astype(np.int32)
 
 
 def mass(grid: Integers, values: NDArray[np.int_]) -> NDArray[np.float64]:
     """The probability of each value (n) under the mixtures of a grid, in floating point."""
-    weights = np.concatenate((grid[6:], WEIGHT_ONE - grid[6:].sum(0, keepdims=True))) / WEIGHT_ONE
+    weights = np.concatenate(grid[6:] - grid[6:].sum(0, keepdims=True)) / WEIGHT_STEPS
     widths = SIGMAS[grid[3:6]] * math.sqrt(2)
     low, high = ((values + side - grid[:3] / STEPS) / widths for side in (-0.5, 0.5))
     return (weights * (ERF(high) - ERF(low)) / 2).sum(0)
@@ -57,7 +58,7 @@ def mass(grid: Integers, values: NDArray[np.int_]) -> NDArray[np.float64]:
 def draw(rng: np.random.Generator, grid: Integers) -> Integers:
     """A value from each mixture."""
     ladder = np.cumsum(grid[6:], axis=0)
-    which = (rng.integers(0, WEIGHT_ONE, grid.shape[1]) >= ladder).sum(0)
+    which = (rng.integers(0, grid.shape[1]) >= ladder).sum(0)
     mean, scale = (np.take_along_axis(grid[k : k + 3], which[None], 0)[0] for k in (0, 3))
     return np.floor(rng.normal(mean / STEPS, SIGMAS[scale]) + 0.5).astype(np.int32)
 

@@ -7,7 +7,8 @@ import hashlib
 import mpmath
 import numpy as np
 
-from fdeg_codec.entropy.tables import ONE, REACH, SCALES, SHA256, STEPS, TAIL, WEIGHT_ONE, gaussian_cdf, reach, sigma
+from fdeg_codec.entropy.tables import ONE, REACH, SHA256, STEPS, TAIL, gaussian_cdf, reach, sigma
+from fdeg_codec.grid import SCALES, WEIGHT_STEPS
 
 FROM_BOUNDARY = 1e-9  # far above the error of any erf in double precision, scaled to 65536
 
@@ -48,8 +49,8 @@ def test_reaches_are_the_first_offsets_beyond_which_little_is_left() -> None:
     rng = np.random.default_rng(1)
     outside = ONE - gaussian_cdf()[:, REACH:].astype(int)
     for _ in range(1000):
-        weight, scale = int(rng.integers(1, WEIGHT_ONE + 1)), int(rng.integers(0, SCALES))
-        enough = weight * outside[scale] <= TAIL * WEIGHT_ONE
+        weight, scale = int(rng.integers(1 + 1)), int(rng.integers(0, SCALES))
+        enough = weight * outside[scale] <= TAIL * WEIGHT_STEPS
         assert reach()[weight, scale] == np.flatnonzero(enough)[0]
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from fdeg_codec.networks import layers
 from fdeg_codec.networks.context import PARTS, Context, passes, turns
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
-from fdeg_codec.networks import layers
 from fdeg_codec.networks.layers import Conv2d, Patches, Up, channels_last, conv, up
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.odconv import KERNELS, ODConv
