@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -69,10 +70,9 @@ class Sink:
         self._files = Recorder()
         layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK} if min(height, width) > BLOCK else {}
         squeeze = {"compress": "deflate", "predictor": 3 if dtype == "float32" else 2, "zlevel": 4} if driver == "GTiff" else {}
-        self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True)
-        self._env.__enter__()
         try:
-            with may_lie_nowhere():
+            with ExitStack() as opened, may_lie_nowhere():
+                opened.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True))
                 self._data = rasterio.open(
                     self._tiff,
                     "w",
@@ -89,12 +89,15 @@ class Sink:
                     **layout,
                     **squeeze,
                 )
-                metadata.apply(described, self._data)
+                try:
+                    metadata.apply(described, self._data)
+                except BaseException:
+                    self._data.close()
+                    raise
+                self._settings = opened.pop_all()
         except GDAL_ERRORS as error:
-            self._env.__exit__()
             raise self._files.problem or RasterioIOError(str(error)) from error
         except UnicodeEncodeError as error:
-            self._env.__exit__()
             raise RasterioIOError("the name of its folder is not UTF-8, as GDAL wants it") from error
 
     def write(self, samples: NDArray[Any], row: int, column: int, mask: NDArray[np.uint8] | None) -> None:
@@ -123,7 +126,7 @@ class Sink:
                 raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}; {self._driver}: {problem}") from problem
             raise RasterioIOError(f"{self._driver} cannot hold this raster: {problem}") from problem
         finally:
-            self._env.__exit__()
+            self._settings.close()
 
     def _is_full(self) -> bool:
         """Whether the disk has no room for what a driver might make of the GeoTIFF, which it does not say itself."""

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from fdeg_codec.container.header import CODES, PLANE_BANDS
-from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
+from fdeg_codec.errors import RasterError, UnsupportedError, UsageError
 from fdeg_codec.raster import mapping, metadata
 from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
 from fdeg_codec.raster.nowhere import may_lie_nowhere
@@ -82,23 +82,18 @@ class Source:
                 raise RasterError(f"{path}: no such file")
         except OSError as error:
             raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
-        self._env = reading()
-        self._env.__enter__()
-        try:
-            with readable(path):
-                with may_lie_nowhere():
-                    self._data = rasterio.open(path)
-                self._examine(bands)
-        except FdegError:
-            self._env.__exit__()
-            raise
+        with ExitStack() as opened, readable(path):
+            opened.enter_context(reading())
+            with may_lie_nowhere():
+                self._data = opened.enter_context(rasterio.open(path))
+            self._examine(bands)
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Source:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._data.close()
-        self._env.__exit__()
+        self._opened.close()
 
     def _examine(self, bands: int | Sequence[int] | None) -> None:
         d = self._data

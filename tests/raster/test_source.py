@@ -57,6 +57,16 @@ def test_the_range_is_that_of_valid_samples(tmp_path: Path, dtype: str) -> None:
             assert source.mapping.lines[0].most == float(data[0, 20:].max())
 
 
+def test_what_is_refused_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    begin = rasterio.open
+    path = write(tmp_path / "a.tif", samples(1).astype(np.float64))
+    monkeypatch.setattr(rasterio, "open", lambda *words: opened.append(begin(*words)) or opened[-1])
+    with pytest.raises(UnsupportedError, match="float64"):
+        Source(path)
+    assert [data.closed for data in opened] == [True]
+
+
 def test_a_survey_keeps_few_of_the_samples_that_it_sees() -> None:
     survey, seen = Survey(Rules("uint16", (None,), ()), 64 << 20), 8
     tracemalloc.start()
