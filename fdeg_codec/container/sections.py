@@ -123,6 +123,13 @@ def unpack_text(data: bytes) -> Any:
     return value
 
 
+def number(value: Any) -> float:
+    """A value of such a text that must be a number, or a ValueError."""
+    if type(value) not in (int, float):
+        raise ValueError("no number")
+    return float(value)
+
+
 def _shallow(value: Any, depth: int) -> bool:
     """Whether `value` has at most `depth` floors."""
     if not isinstance(value, (list, dict)):

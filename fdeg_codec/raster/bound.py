@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.container.sections import pack_text, unpack_text
+from fdeg_codec.container.sections import number, pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.raster import mapping
 from fdeg_codec.raster.mapping import Line
@@ -83,7 +83,7 @@ def pack(max_error: float, bounds: Sequence[Bound]) -> bytes:
 
 def unpack(data: bytes, dtype: str, bands: int) -> list[Bound]:
     try:
-        bounds = [Bound(*(float(n) for n in pair)) for pair in unpack_text(data)["bands"]]
+        bounds = [Bound(*map(number, pair)) for pair in unpack_text(data)["bands"]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadFileError("its bounds cannot be read") from error
     least = 1.0 if mapping.is_integer(dtype) else 0.0

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.container.sections import pack_text, unpack_text
+from fdeg_codec.container.sections import number, pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
 
 Samples = NDArray[Any]
@@ -99,7 +99,7 @@ def unpack(data: bytes | None, dtype: str, bands: int) -> Mapping:
             raise BadFileError("its samples have no mapping")
         return identity(dtype, bands)
     try:
-        lines = tuple(Line(*(float(n) for n in line)) for line in unpack_text(data))
+        lines = tuple(Line(*map(number, line)) for line in unpack_text(data))
     except (TypeError, ValueError, OverflowError) as error:
         raise BadFileError("its sample mapping cannot be read") from error
     if len(lines) != bands:

@@ -17,7 +17,7 @@ from rasterio.io import MemoryFile
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
-from fdeg_codec.container.sections import Kind, Sections, pack_numbers, pack_text, unpack_numbers, unpack_text
+from fdeg_codec.container.sections import Kind, Sections, number, pack_numbers, pack_text, unpack_numbers, unpack_text
 from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import strict
 from fdeg_codec.raster.nowhere import may_lie_nowhere
@@ -33,8 +33,8 @@ OF_BANDS: dict[str, Callable[[Any], Any]] = {
     "colours": strict.colour,
     "descriptions": strict.optional_text,
     "units": strict.optional_text,
-    "scales": strict.number,
-    "offsets": strict.number,
+    "scales": number,
+    "offsets": number,
 }
 PLAIN_COLOURS = (["gray"], ["red", "green", "blue"])
 

@@ -9,6 +9,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
+from fdeg_codec.container.sections import number
+
 
 def text(value: Any) -> str:
     """A string that other programs can hold."""
@@ -16,12 +18,6 @@ def text(value: Any) -> str:
         raise ValueError("no text")
     value.encode()  # refuses half of a surrogate pair
     return value
-
-
-def number(value: Any) -> float:
-    if type(value) not in (int, float):
-        raise ValueError("no number")
-    return float(value)
 
 
 def optional_text(value: Any) -> str | None:

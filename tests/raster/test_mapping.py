@@ -90,6 +90,8 @@ def test_the_plain_map_takes_no_bytes_and_others_come_back() -> None:
             [[0, 9, 0, float("nan")]],
             [[0, float("inf"), 0, 9]],
             [["a", 9, 0, 9]],
+            [["0", 9, 0, 9]],
+            [[0, True, 0, 1]],
             [[0, 10**999, 0, 9]],
         ),
     ],
