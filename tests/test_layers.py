@@ -17,7 +17,7 @@ HEAVY = ("torch", "rasterio", "numpy", "constriction")
 
 # From the ground up. A floor may import those below it; floors of one line do not know each other.
 FLOORS = [
-    ("blas", "errors"),
+    ("blas", "errors", "grid", "plain"),
     ("container", "networks", "devices", "weights"),
     ("entropy", "raster"),
     ("codec",),
@@ -40,6 +40,8 @@ STRANGERS = {
     "codec": {"click"},
     "blas": {"torch", "rasterio", "numpy", "click"},
     "errors": {"torch", "rasterio", "numpy", "click"},
+    "grid": {"torch", "rasterio", "numpy", "click"},
+    "plain": {"torch", "rasterio", "numpy", "click"},
     "cli": {"numpy", "rasterio"},
 }
 

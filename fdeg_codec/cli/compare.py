@@ -20,7 +20,7 @@ def command(a: str, b: str, names: tuple[str, ...] | None, ndvi: tuple[int, int]
     """Measure how far the raster B is from the raster A, its original; either may be an .fdg file."""
     from fdeg_codec.evaluation.compare import compare
     from fdeg_codec.evaluation.metrics import NAMES
-    from fdeg_codec.evaluation.plain import plain
+    from fdeg_codec.plain import plain
 
     with options.progress("comparing") as progress:
         table = compare(a, b, names=names or NAMES, ndvi=ndvi, progress=progress)

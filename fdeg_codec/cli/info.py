@@ -16,7 +16,7 @@ from fdeg_codec.cli import options
 def command(file: str, as_json: bool) -> None:
     """Show what the .fdg FILE holds, without decoding it."""
     from fdeg_codec.container.summary import opened, summary
-    from fdeg_codec.evaluation.plain import plain
+    from fdeg_codec.plain import plain
 
     with options.read_from(file, ".fdg") as path, opened(path) as reader:
         table = {"file": file, **summary(reader)}
@@ -36,4 +36,6 @@ def command(file: str, as_json: bool) -> None:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """As JSON what is not a line of text, and escaped what is no letter: a stranger's file does not get to steer a terminal."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)

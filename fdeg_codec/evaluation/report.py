@@ -12,7 +12,7 @@ from fdeg_codec.evaluation import markdown, page, plots, sheet, summary
 from fdeg_codec.evaluation.curves import Cube
 from fdeg_codec.evaluation.measure import find_codec
 from fdeg_codec.evaluation.pictures import find, kind_of
-from fdeg_codec.evaluation.plain import plain
+from fdeg_codec.plain import plain
 
 SHEET_QUALITY = 1  # the sheet's rate is that of the first codec at its second quality, if it has two
 SHEET = "sheet.png"

@@ -23,7 +23,9 @@ from rasterio.transform import Affine
 import fdeg_codec
 from fdeg_codec import __version__
 from fdeg_codec.cli.main import COMMANDS
+from fdeg_codec.container.sections import Kind, pack_text
 from tests.cli.conftest import Run
+from tests.conformance.make_golden import Parts
 from tests.raster.rasters import samples, write
 from tests.raster.test_sink import full_disk
 
@@ -127,6 +129,16 @@ def test_info_tells_everything(fdeg: Run, file: Path) -> None:
     text = fdeg("info", file).out
     assert all(str(table[name]) in text for name in ("model", "crs", "width", "bytes"))
     assert f"{' + '.join(str(n) for n in table['tiles'][1]['bytes'])} bytes" in text
+
+
+def test_info_lets_no_file_steer_the_terminal(fdeg: Run, file: Path) -> None:
+    named = "Rhône \x1b]0;title\x07 \x9b31m \u202e"
+    parts = Parts(file.read_bytes())
+    parts.sections[Kind.CRS] = pack_text(named)
+    file.write_bytes(parts.with_section(Kind.TAGS, pack_text({"tags": {"": {"A": named}}, "bands": []})))
+    text = fdeg("info", file).out
+    assert all(line.isprintable() for line in text.splitlines())
+    assert text.count("\\u009b31m") == 2
 
 
 def test_verify(fdeg: Run, file: Path) -> None:
