@@ -7,7 +7,7 @@ into the cumulative (c * (2^24 - n) >> 22) + i, for the i-th of n symbols with c
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import constriction
 import numpy as np
@@ -19,13 +19,21 @@ from fdeg_codec.errors import BadFileError
 
 Longs = NDArray[np.int64]
 
+Model = Any  # constriction's
+
 _MODEL = constriction.stream.model.Categorical(perfect=False)
+
+
+def _model(frequencies: list[int]) -> Model:
+    """For symbols whose frequencies are always these."""
+    return constriction.stream.model.Categorical(np.array(frequencies, np.float64), perfect=False)
+
+
 # Numbers without a model of their own: bit length b of v + 1 has probability 2^-b, but for the longest, which share
 # what is left; the bits below the highest are even odds.
-_LENGTHS = np.array([TOTAL >> b for b in range(1, 16)] + [8] * 16, np.float64)
-_EVEN = np.array([TOTAL / 2, TOTAL / 2])
-_RARE = np.array([TOTAL - TOTAL / 32, TOTAL / 32])  # of exceptions: most lists are empty
-_PIECE = 1 << 16  # symbols coded at once under one row
+_LENGTHS = _model([TOTAL >> b for b in range(1, 16)] + [8] * 16)
+_EVEN = _model([TOTAL // 2, TOTAL // 2])
+_RARE = _model([TOTAL - TOTAL // 32, TOTAL // 32])  # of exceptions: most lists are empty
 
 
 class Coder(Protocol):
@@ -33,6 +41,9 @@ class Coder(Protocol):
 
     def symbols(self, frequencies: Floats, symbols: Integers | None) -> Integers:
         """Code one symbol per row of `frequencies`, which are integers that sum to 2^22."""
+
+    def alike(self, model: Model, count: int, symbols: Integers | None) -> Integers:
+        """Code `count` symbols under one model."""
 
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
         """Code `count` numbers from 0 to 2^31 - 2, small ones in few bits."""
@@ -50,10 +61,10 @@ def _code_numbers(coder: Coder, count: int, numbers: Integers | None) -> Integer
         return np.empty(0, np.int32)
     plus = None if numbers is None else numbers.astype(np.int64) + 1
     known = None if plus is None else np.frexp(plus)[1].astype(np.int32) - 1
-    extra = _alike(coder, _LENGTHS, count, known)
+    extra = coder.alike(_LENGTHS, count, known)
     owner = np.repeat(np.arange(count), extra)
     place = np.repeat(np.cumsum(extra), extra) - np.arange(len(owner)) - 1  # of each bit in its number
-    bits = _alike(coder, _EVEN, len(owner), None if plus is None else plus[owner] >> place & 1)
+    bits = coder.alike(_EVEN, len(owner), None if plus is None else plus[owner] >> place & 1)
     out = np.left_shift(np.int64(1), extra)
     np.add.at(out, owner, bits.astype(np.int64) << place)
     return (out - 1).astype(np.int32)
@@ -63,24 +74,15 @@ def _code_bits(coder: Coder, count: int, width: int, numbers: Longs | None) -> L
     """All bits of the first number, highest first, then those of the next."""
     places = np.arange(width - 1, -1, -1)
     known = None if numbers is None else (numbers[:, None] >> places & 1).ravel()
-    bits = _alike(coder, _EVEN, count * width, known).astype(np.int64).reshape(count, width)
+    bits = coder.alike(_EVEN, count * width, known).astype(np.int64).reshape(count, width)
     return (bits << places).sum(1, dtype=np.int64)
 
 
 def _code_count(coder: Coder, count: int | None) -> int:
     """How many exceptions: whether any, and how many more than one."""
-    (some,) = _alike(coder, _RARE, 1, None if count is None else np.array([count > 0], np.int32))
+    (some,) = coder.alike(_RARE, 1, None if count is None else np.array([count > 0], np.int32))
     (more,) = coder.numbers(1, None if count is None else np.array([count - 1], np.int32)) if some else (-1,)
     return int(more) + 1
-
-
-def _alike(coder: Coder, row: Floats, count: int, symbols: Integers | None) -> Integers:
-    """Code `count` symbols under the same frequencies."""
-    pieces = [np.empty(0, np.int32)]
-    for start in range(0, count, _PIECE):
-        rows = np.tile(row, (min(_PIECE, count - start), 1))
-        pieces.append(coder.symbols(rows, None if symbols is None else symbols[start : start + _PIECE]))
-    return np.concatenate(pieces)
 
 
 class Encoder:
@@ -93,6 +95,11 @@ class Encoder:
     def symbols(self, frequencies: Floats, symbols: Integers | None) -> Integers:
         assert symbols is not None
         self._range.encode(symbols.astype(np.int32, copy=False), _MODEL, frequencies)
+        return symbols
+
+    def alike(self, model: Model, count: int, symbols: Integers | None) -> Integers:
+        assert symbols is not None
+        self._range.encode(symbols.astype(np.int32, copy=False), model)
         return symbols
 
     def numbers(self, count: int, numbers: Integers | None) -> Integers:
@@ -124,8 +131,14 @@ class Decoder:
         self._range = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
 
     def symbols(self, frequencies: Floats, symbols: Integers | None) -> Integers:
+        return self._decode(_MODEL, frequencies)
+
+    def alike(self, model: Model, count: int, symbols: Integers | None) -> Integers:
+        return self._decode(model, count)
+
+    def _decode(self, *what: Any) -> Integers:
         try:
-            decoded: Integers = self._range.decode(_MODEL, frequencies)
+            decoded: Integers = self._range.decode(*what)
         except (ValueError, AssertionError) as error:
             raise BadFileError("its symbols cannot be decoded") from error
         return decoded
