@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
@@ -70,6 +71,8 @@ class Config:
             raise ValueError(f"crops are multiples of {CROP_UNIT}, and at least one is in a batch")
         if len(self.lambdas) != 2 or not 0 < self.lambdas[0] <= self.lambdas[1]:
             raise ValueError("lambdas are a lower and an upper bound")
+        if self.lambdas[0] > MAX_LAMBDA or self.lambdas[1] < MIN_LAMBDA:
+            raise ValueError(f"lambdas lie outside {MIN_LAMBDA} to {MAX_LAMBDA}: no file could be made with such a model")
         a = self.architecture
         sizes = (*a.widths, a.shaped, a.hyper, a.fusion, *a.slices)
         if len(a.widths) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes) or a.context not in get_args(ContextKind):

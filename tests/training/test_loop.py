@@ -13,7 +13,8 @@ import torch
 
 from fdeg_codec.entropy import rounding
 from fdeg_codec.entropy.mixture import mixtures
-from fdeg_codec.networks.entropy_model import LOG_SCALE_STEP, MEAN_STEPS, SCALE_MIN, WEIGHT_STEPS, Mixture
+from fdeg_codec.grid import MEAN_STEPS, SCALE_MIN, WEIGHT_STEPS
+from fdeg_codec.networks.entropy_model import LOG_SCALE_STEP, Mixture
 from fdeg_codec.networks.fdegcnet import Architecture
 from fdeg_codec.training import loss
 from fdeg_codec.training.config import Config, Stage, find_config
@@ -175,6 +176,7 @@ def test_validation_takes_any_pictures(tmp_path: Path) -> None:
         {"stages": (Stage(0.5, 64, 2),)},
         {"stages": (Stage(1.0, 100, 2),)},
         {"lambdas": (128.0,)},
+        {"lambdas": (50.0, 100.0)},
         {"warm_up": 0},
         {"architecture": replace(CONFIG.architecture, slices=(4, 4))},
     ],
