@@ -105,7 +105,9 @@ class FdegArray(BackendArray):
                 part = scene.read([int(b) + 1 for b in bands], window=window, scale=self._scale, masked=self._masked)
             if self._masked:
                 part = part.astype(self.dtype).filled(np.nan)  # type: ignore[attr-defined]
-            part = part[:, rows - rows.min()][:, :, columns - columns.min()]
+            for axis, positions in ((1, rows), (2, columns)):
+                if positions.size < part.shape[axis] or (np.diff(positions) != 1).any():
+                    part = part.take(positions - positions.min(), axis)
         single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)
         return part[single]
 

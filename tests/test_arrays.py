@@ -52,6 +52,7 @@ def test_samples_and_places_are_those_of_the_decoded_raster(file: Path) -> None:
         assert tuple(map(float, dataset.spatial_ref.attrs["GeoTransform"].split())) == raster.transform.to_gdal()
         assert data.attrs["long_name"][3] == "B8"
         assert dataset.attrs["PLATFORM"] == "satellite"
+        np.testing.assert_array_equal(data[:, ::-1, [7, 6, 5]].values, data.values[:, ::-1, [7, 6, 5]])
         some = data.isel(band=[3, 0], y=slice(200, 20, -30), x=[5, 100, 7])
         np.testing.assert_array_equal(some.values, data.values[[3, 0]][:, 200:20:-30][:, :, [5, 100, 7]])
         assert float(data.sel(band=2, x=500055, y=4999990, method="nearest")) == data.values[1, 0, 5]
