@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ def encode_tile(
         return [b""] * len(groups) + layers + [b""] * len(groups) * bool(raster.bounds)
     entries, residuals = [], []
     for group in groups:
-        picture, counts = planes.spread(unit_of(raster, cut, group)), planes.spread(counted(cut, group))
-        entry, y = encode_picture(engine, picture, counts, log2_lambda, effort)
+        picture = planes.spread(unit_of(raster, cut, group))
+        entry, y = encode_picture(engine, picture, partial(counted, cut, group), log2_lambda, effort)
         entries.append(entry)
         if raster.max_error is not None:
             x = exact.picture(engine, y, log2_lambda, (len(group), *cut.samples.shape[1:]))
@@ -54,9 +55,9 @@ def unit_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
 
 
 def counted(cut: Cut, group: list[int]) -> NDArray[np.float32]:
-    """1 where an error in what analysis sees is one in the scene, else 0."""
+    """1 where an error in what analysis sees, plane by plane, is one in the scene, else 0."""
     valid = np.stack([cut.valid(band) for band in group])
-    return np.pad(valid, _to_whole_latents(valid)).astype(np.float32)
+    return planes.spread(np.pad(valid, _to_whole_latents(valid)).astype(np.float32))
 
 
 def known(raster: Source, cut: Cut, group: list[int]) -> list[exact.Band]:

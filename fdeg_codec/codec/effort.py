@@ -6,6 +6,7 @@ rate and error decide: integers are changed step by step, and at the highest eff
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fdeg_codec.codec.engine import Engine, Integers, Picture
@@ -26,7 +27,9 @@ EFFORTS = (*(Effort(0, passes) for passes in _DESCENTS), Effort(120, 40), Effort
 DEFAULT_EFFORT = 1
 
 
-def encode_picture(engine: Engine, picture: Picture, counts: Picture, log2_lambda: int, effort: int) -> tuple[bytes, Integers]:
+def encode_picture(
+    engine: Engine, picture: Picture, counts: Callable[[], Picture], log2_lambda: int, effort: int
+) -> tuple[bytes, Integers]:
     """The entry of a plane and its latents, from the network's input (3, row, column) and how much errors in it count."""
     annealing, descent = EFFORTS[effort]
     z, y = engine.scale(engine.analyse(picture), log2_lambda)
@@ -34,7 +37,7 @@ def encode_picture(engine: Engine, picture: Picture, counts: Picture, log2_lambd
     entry, start = encode_plane(predictor, z, y, NEAREST if effort == 0 else THRIFTY)
     if not annealing + descent:
         return entry, start
-    slope = Slope(engine, picture, counts, z, log2_lambda)
+    slope = Slope(engine, picture, counts(), z, log2_lambda)
     found = slope.descend(start, descent)
     if annealing:  # pays at high rates, and not always at low ones
         found = min(found, slope.descend(slope.anneal(y, start, annealing), descent), key=lambda f: f.cost)

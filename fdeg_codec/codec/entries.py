@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class Entries:
             return None
         with naming(tile, f"plane {plane}"):
             y = decode_plane(self._engine.predictor(self._header.log2_lambda), entry, *tile.latents)
-            small = y.astype(np.int8)  # as nearly all of them are, and rows of tiles are kept
+            small: NDArray[Any] = y.astype(np.int8)  # as nearly all of them are, and rows of tiles are kept
             return small if np.array_equal(small, y) else y
 
     def _is_hidden(self, tile: Tile) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from fdeg_codec.evaluation.codec import Codec, listed
-from fdeg_codec.evaluation.pictures import RGB, Picture
+from fdeg_codec.evaluation.pictures import Picture, is_rgb
 
 NAMES = ("bmshj2018-hyperprior", "mbt2018", "cheng2020-anchor")
 STRIDE = 64
@@ -55,7 +55,7 @@ def _codec(name: str) -> Codec | dict[str, str]:
         partial(_encode, name),
         partial(_decode, name),
         _payload,
-        RGB.__eq__,
+        is_rgb,
         whole=True,
         slow=True,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Codec:
     takes: Callable[[Kind], bool]
     whole: bool = False  # qualities are whole numbers
     slow: bool = False  # left out of --quick
-    ours: bool = field(default=False)
+    ours: bool = False
 
     def between(self, share: float) -> float:
         """The quality at a share of the way from the lowest rate to the highest."""

@@ -37,6 +37,10 @@ class Kind(NamedTuple):
 RGB = Kind(3, "uint8")
 
 
+def is_rgb(kind: Kind) -> bool:
+    return kind == RGB
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture in a file. Its samples are (band, row, column), without alpha."""

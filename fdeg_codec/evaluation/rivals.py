@@ -18,14 +18,10 @@ from PIL import Image, features
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import baselines, payload, video, wide
 from fdeg_codec.evaluation.codec import Codec, listed
-from fdeg_codec.evaluation.pictures import RGB, Kind, Picture
+from fdeg_codec.evaluation.pictures import Kind, Picture, is_rgb
 from fdeg_codec.evaluation.wide import JXL_EFFORT
 
 Missing = dict[str, str]  # what cannot be had here, and why
-
-
-def is_rgb(kind: Kind) -> bool:
-    return kind == RGB
 
 
 def rivals(kind: Kind, names: tuple[str, ...] | None = None) -> tuple[list[Codec], Missing]:

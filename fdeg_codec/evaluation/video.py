@@ -19,7 +19,7 @@ from PIL import Image
 from fdeg_codec.errors import FdegError
 from fdeg_codec.evaluation import payload
 from fdeg_codec.evaluation.codec import Codec, listed
-from fdeg_codec.evaluation.pictures import RGB, Picture
+from fdeg_codec.evaluation.pictures import Picture, is_rgb
 
 SCALING = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+bicubic"
 QPS = (44.0, 39.0, 35.0, 31.0, 27.0, 22.0)
@@ -74,7 +74,7 @@ def _codec(
         return np.asarray(Image.open(io.BytesIO(picture))).transpose(2, 0, 1)
 
     full = f"{about}; ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}, qp {listed(QPS)}"
-    return Codec(name, label, full, f".{stream}", QPS, (51, 5), encode, decode, size, RGB.__eq__, whole=True, slow=True)
+    return Codec(name, label, full, f".{stream}", QPS, (51, 5), encode, decode, size, is_rgb, whole=True, slow=True)
 
 
 def _run(words: list[str], given: bytes | None = None) -> bytes:

@@ -59,7 +59,7 @@ class Survey:
         self._bands = [Band() for _ in rules.nodata]
         self._stride = max(pixels // DRAWN, 1) | 1  # odd, so that it does not fall in step with columns
         self._alike = dict.fromkeys(MISSING, True)
-        self._hides_something = False
+        self.hides_something = False  # whether any sample under a mask or alpha of 0 is not 0 itself
         self._sparse = max(pixels // COMPARED, 1) | 1
         self._pixels: list[NDArray[np.float32]] = []  # (band, pixel), NaN where not valid
 
@@ -74,7 +74,7 @@ class Survey:
             for kind, flags in found.items():
                 self._alike[kind] &= bool((first.setdefault(kind, flags) == flags).all())
                 band.lacking |= set() if flags.all() else {kind}
-            self._hides_something |= bool(samples[b][~shown].any())
+            self.hides_something |= bool(samples[b][~shown].any())
             valid = self._measure(band, samples[b], found["nodata"] & found["nan"] & (shown | (not rules.veils)))
             pixels[b, ~valid.ravel()[:: self._sparse]] = np.nan
         self._pixels.append(pixels)
@@ -116,11 +116,6 @@ class Survey:
             bound.choose(line, max_error, band.whole, value)
             for line, band, value in zip(lines, self._bands, nodata, strict=True)
         ]
-
-    @property
-    def hides_something(self) -> bool:
-        """Whether any sample under a mask or alpha of 0 is not 0 itself."""
-        return self._hides_something
 
     def layers(self, lines: Iterable[Line]) -> list[Layer]:
         coded = self._rules.coded

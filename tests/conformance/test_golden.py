@@ -47,7 +47,7 @@ def of_fdeg(file: Path) -> golden.Content:
         entries = Decoder(read, load_engine(h.fingerprint, "cpu", "float32")).entries
         tiles = list(Grid(h.height, h.width, h.tile))
         latents = [[entries.latents(tile, plane) for plane in range(h.planes)] for tile in tiles]
-        return golden.Content(latents, [list(map(shown, entries.layers(tile))) for tile in tiles])
+        return golden.Content(latents, [list(map(shown, entries.layers(tile, set(range(h.bands))).values())) for tile in tiles])
 
 
 def shown(layer: Layer8 | Far) -> np.ndarray:
