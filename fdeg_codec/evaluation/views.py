@@ -125,15 +125,14 @@ def _naming(path: Path | str) -> Iterator[None]:
 
 
 def boxes(height: int, width: int) -> list[Window]:
-    """The picture in blocks of nearly equal size, none a sliver."""
+    """The picture in blocks that begin where tiles do, lest these be decoded twice; what is left over is no sliver."""
     rows, columns = (_spans(n) for n in (height, width))
     return [Window(left, top, right - left, bottom - top) for top, bottom in rows for left, right in columns]
 
 
 def _spans(size: int) -> list[tuple[int, int]]:
-    count = -(-size // BLOCK)
-    edges = [size * k // count for k in range(count + 1)]
-    return list(pairwise(edges))
+    edges = range(0, max(size - BLOCK // 4, 1), BLOCK)
+    return list(pairwise([*edges, size]))
 
 
 def _name(description: str | None, colour: str) -> str:

@@ -49,7 +49,7 @@ def test_blocks_give_what_the_whole_gives(original: Path, tmp_path: Path, monkey
     seen = []
     pieces = compare(original, other, names=names, progress=lambda done, _: seen.append(done))
     assert all(pieces[name] == pytest.approx(whole[name]) for name in ("psnr", "psnr_bands", "mse", "max_error", "sam"))
-    assert len(seen) == 4 * 5
+    assert len(seen) == 4 * 4  # 8 of the 200 columns are too few for a block of their own
 
 
 def test_masks_alpha_and_nodata_do_not_count(tmp_path: Path) -> None:
