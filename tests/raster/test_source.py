@@ -18,6 +18,7 @@ from fdeg_codec.codec.cuts import fill
 from fdeg_codec.codec.windows import Window as CodecWindow
 from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
 from fdeg_codec.evaluation.views import view
+from fdeg_codec.raster import source as source_module
 from fdeg_codec.raster.masks import Layer
 from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.survey import Survey
@@ -217,3 +218,20 @@ def test_what_was_cut_off_is_no_picture(tmp_path: Path, weights: Path, driver: s
         seen.read(CodecWindow(0, 0, *seen.shape[:0:-1]))
     with pytest.raises(FdegError, match="a\\."):
         load_scene(path)
+
+
+def test_rows_across_a_wide_raster_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In such a file every block lies in every tile of a row; GDAL's cache is to hold a row of tiles, up to a limit."""
+    monkeypatch.setattr(source_module, "CACHE_BYTES", 1 << 20)
+    rows = 4 * 1000 * 2
+    for kind, expected in (
+        ({"blockysize": 4}, rows * (512 + 4) * 5 // 4),
+        ({"blockysize": 1}, rows * (512 + 1) * 5 // 4),
+        ({"tiled": True, "blockxsize": 64, "blockysize": 64}, 1 << 20),
+    ):
+        path = write(tmp_path / "a.tif", samples(4, "uint16", 8, 1000), **kind)
+        with Source(path):
+            assert int(rasterio.env.getenv()["GDAL_CACHEMAX"]) == expected
+    monkeypatch.setattr(source_module, "MOST_CACHE_BYTES", 2 << 20)
+    with Source(write(tmp_path / "a.tif", samples(4, "uint16", 8, 1000))):
+        assert int(rasterio.env.getenv()["GDAL_CACHEMAX"]) == 1 << 20
