@@ -22,7 +22,7 @@ from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
 
-PLANES = 48  # analysed at most, 0.8 MB each at 512 pixels; two tiles in any case
+PLANES = 48  # analysed at most, 1.3 MB each at 512 pixels; two tiles in any case
 PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
 
 Samples = NDArray[Any]
