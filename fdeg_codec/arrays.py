@@ -59,7 +59,7 @@ class FdegBackend(BackendEntrypoint):
         path = os.fspath(filename_or_obj)
         check_scale(scale)
         choices = {"device": device, "precision": precision, "max_pixels": max_pixels}
-        manager = CachingFileManager(Scene, path, lock=LOCK, kwargs=choices)
+        manager = CachingFileManager(_open, path, mode="r", lock=LOCK, kwargs=choices)
         scene = manager.acquire()
         masked = mask_and_scale and _hides_more_than_nodata(scene)
         lazy = indexing.LazilyIndexedArray(FdegArray(manager, scene, scale, masked))
@@ -110,6 +110,12 @@ class FdegArray(BackendArray):
                     part = part.take(positions - positions.min(), axis)
         single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)
         return part[single]
+
+
+def _open(path: str, mode: str, **choices: Any) -> Scene:
+    """As xarray opens files: without a mode it gives one of its own in another process."""
+    assert mode == "r"
+    return Scene(path, **choices)
 
 
 def _positions(key: Any, size: int) -> NDArray[np.intp]:

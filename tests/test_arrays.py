@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,15 @@ def test_by_dask_and_through_pickle(file: Path) -> None:
         assert float(chunked.band_data.mean().compute()) == pytest.approx(float(wanted))
         again = pickle.loads(pickle.dumps(chunked))
         assert float(again.band_data.mean().compute(scheduler="threads")) == pytest.approx(float(wanted))
+
+
+def test_in_another_process(file: Path) -> None:
+    """That has opened nothing yet."""
+    with xr.open_dataset(file, engine=FdegBackend) as dataset:
+        packed, wanted = pickle.dumps(dataset), float(dataset.band_data.mean())
+    code = "import pickle, sys; print(float(pickle.load(sys.stdin.buffer).band_data.mean()))"
+    done = subprocess.run([sys.executable, "-c", code], input=packed, capture_output=True, check=True)
+    assert float(done.stdout) == pytest.approx(wanted)
 
 
 def test_the_entry_point_names_it() -> None:
