@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class Scene:
 
     With `preview`, what bounds the errors is neither read nor decoded: several times faster, and lossy as without a bound.
     With `salvage`, what is damaged is no error: lost tiles become nodata, and `damage` lists them.
+    Threads may share it: they decode in turn, each time with all that torch has.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Scene:
             raise UsageError(f"--max-pixels {max_pixels!r}: a whole number")
         self.path = Path(path)
         self.damage = Damage()
+        self._turn = RLock()
         self._preview = preview
         self._salvage = salvage
         self._max_pixels = max_pixels
@@ -180,12 +183,13 @@ class Scene:
         part = smaller(w, scale)
         out = np.empty((len(bands), part.height, part.width), self.dtype)
         hidden = np.zeros(out.shape if masked else 0, bool)
-        for piece in self._pieces(w, scale, bands):
-            top, left = piece.row - part.row, piece.column - part.column
-            here = np.s_[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]]
-            out[here] = piece.samples[bands]
-            if masked:
-                hidden[here] = [~piece.valid(band) for band in bands]
+        with self._turn:
+            for piece in self._pieces(w, scale, bands):
+                top, left = piece.row - part.row, piece.column - part.column
+                here = np.s_[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]]
+                out[here] = piece.samples[bands]
+                if masked:
+                    hidden[here] = [~piece.valid(band) for band in bands]
         if masked:
             out = np.ma.MaskedArray(out, hidden, fill_value=self._first_nodata(bands))
         return out[0 if isinstance(indexes, int | np.integer) else slice(None)]
@@ -213,7 +217,7 @@ class Scene:
         part, chosen = smaller(w, scale), self._bands(bands)
         described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
         described = metadata.chosen(described, [band + 1 for band in chosen])
-        with replacing(target, overwrite) as partial:
+        with self._turn, replacing(target, overwrite) as partial:
             self._opened()
             shape = len(chosen), part.height, part.width
             value = self._first_nodata(chosen)
@@ -229,7 +233,7 @@ class Scene:
         """Check every checksum and entropy-decode every tile, its residuals too; returns the number of entries."""
         self._inside(None)
         h = self._reader.header
-        with self._naming():
+        with self._turn, self._naming():
             for tile in Decoder(self._reader, self._engine()).check():
                 if progress:
                     progress(tile.number + 1, h.tile_rows * h.tile_columns)

@@ -7,10 +7,12 @@ numpy's BLAS has one in any case: where torch's threads and its own wait for eac
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Barrier, Lock, local
 from types import TracebackType
 from typing import Any, TypeVar
@@ -26,6 +28,8 @@ PATIENCE = 60.0  # seconds for threads to start in
 HELD = 1 << 30  # bytes of samples in the tiles under way and those that wait for their turn; one of 242 bands has a quarter
 
 T = TypeVar("T")
+
+os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))  # what more there were are not there any longer
 
 _asked = local()
 _starting = Lock()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -82,6 +85,31 @@ def test_windows_read_at_once_leave_torch_its_threads(weights: Path, tmp_path: P
         assert [future.result() for future in both] == [2, 2]
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(torch.get_num_threads).result() == 2
+
+
+def test_a_scene_that_threads_share(weights: Path, tmp_path: Path) -> None:
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(1, "uint8", 256, 256)), tmp_path / "a.fdg", model="tiny", tile=64)
+    with fdeg_codec.open(tmp_path / "a.fdg") as scene, ThreadPoolExecutor(6) as pool:
+        whole = scene.read(1, scale=16)
+        windows = [(column, row, 64, 64) for _ in range(20) for column in range(0, 256, 64) for row in range(0, 256, 64)]
+        parts = pool.map(lambda window: scene.read(1, window=window, scale=16), windows)
+        for (column, row, _, _), part in zip(windows, parts, strict=True):
+            assert (part == whole[row // 16 : row // 16 + 4, column // 16 : column // 16 + 4]).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_process_forked_after_use_decodes(weights: Path, tmp_path: Path) -> None:
+    """Where the caller's own thread has worked with several threads, which a child has not."""
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(3, "uint8", 192, 192)), tmp_path / "a.fdg", model="tiny")
+    code = (
+        "import multiprocessing, fdeg_codec, torch\n"
+        "torch.set_num_threads(2)\n"
+        "def mean(_): return float(fdeg_codec.open('a.fdg').read().mean())\n"
+        "there = mean(0)\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
+        "    assert pool.map_async(mean, [0]).get(60) == [there]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("threads", [4], indirect=True)
