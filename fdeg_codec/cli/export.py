@@ -23,11 +23,13 @@ def command(out: Path, name: str, config: str, folder: Path, val: Path | None, o
     from fdeg_codec.training.config import find_config
     from fdeg_codec.training.export import add_validation, export
     from fdeg_codec.training.loop import averaged_from
-    from fdeg_codec.training.validation import table
+    from fdeg_codec.training.validation import check, table
     from fdeg_codec.weights import is_name
 
     if not is_name(name):
         raise UsageError(f"{name!r}: no name for a model; letters, digits, and . _ - behind the first make one")
+    if val is not None:
+        check(val)
     settings = find_config(config)
     net, trained = averaged_from(settings, out)
     manifest = export(net, folder, name, trained, settings.lambdas, overwrite)

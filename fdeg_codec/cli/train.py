@@ -49,14 +49,20 @@ def command(
     from fdeg_codec.training.config import find_config
     from fdeg_codec.training.data import load_folder
     from fdeg_codec.training.export import add_validation, export
-    from fdeg_codec.training.loop import LOG, Trainer, averaged_from, refuse_to_replace
+    from fdeg_codec.training.loop import LOG, Trainer, averaged_from, find_checkpoint, load_weights, refuse_to_replace
     from fdeg_codec.training.validation import check, plot, table
 
     if resume and (overwrite or pretrain):
         raise UsageError(f"--resume and --{'overwrite' if overwrite else 'pretrain'} exclude each other")
+    if not max_minutes >= 0:
+        raise UsageError(f"--max-minutes {max_minutes:g}: 0 or more")
     settings = find_config(config)
     if not resume and not overwrite:
         refuse_to_replace(out, settings.name)
+    if resume:
+        find_checkpoint(out)
+    if pretrain is not None:
+        load_weights(pretrain)
     check(val_folder)
     pictures = [p for folder in train_folders for p in load_folder(folder, out)]
     trainer = Trainer(settings, pictures, out, pick_device(device))  # type: ignore[arg-type]

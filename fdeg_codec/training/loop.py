@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,16 @@ def refuse_to_replace(out: Path, name: str) -> None:
     """Raise if the folder holds a training already, or a model of the name that this one's will have."""
     there = next((path for path in (out / CHECKPOINT, out / LOG, out / f"{name}.json") if path.exists()), None)
     if there:
-        raise FdegError(f"{there}: exists already (--resume goes on with it, --overwrite begins anew)")
+        resumable = "--resume goes on with it, " if (out / CHECKPOINT).exists() else ""
+        raise FdegError(f"{there}: exists already ({resumable}--overwrite begins anew)")
+
+
+def find_checkpoint(out: Path) -> Path:
+    """That of the training in a folder."""
+    path = out / CHECKPOINT
+    if not path.exists():
+        raise FdegError(f"{path}: no such checkpoint; fdeg train makes one in its --out")
+    return path
 
 
 class Trainer:
@@ -145,10 +155,15 @@ class Trainer:
             "average": dict(zip((n for n, _ in self.net.named_parameters()), self.average, strict=True)),
             "optimiser": self.optimiser.state_dict(),
             "torch_rng": torch.get_rng_state(),
+            **_purpose(self.config),
         }
-        partial = self.out / f"{CHECKPOINT}.part"
-        torch.save(state, partial)
-        partial.replace(self.out / CHECKPOINT)
+        path, partial = self.out / CHECKPOINT, self.out / f"{CHECKPOINT}.part"
+        try:
+            torch.save(state, partial)
+        except (OSError, RuntimeError) as error:  # torch names no reason
+            partial.unlink(missing_ok=True)
+            raise FdegError(f"{path}: cannot be written; its disk may be full") from error
+        partial.replace(path)
 
     def resume(self) -> None:
         with _checkpoint(self.config, self.out, self.device) as state:
@@ -223,17 +238,22 @@ def averaged_from(config: Config, out: Path) -> tuple[FDEGCNet, dict[str, Any]]:
 @contextmanager
 def _checkpoint(config: Config, out: Path, device: torch.device) -> Iterator[dict[str, Any]]:
     """The checkpoint in a folder. What fails in the block does so because it is of another network."""
-    path = out / CHECKPOINT
-    if not path.exists():
-        raise FdegError(f"{path}: no such checkpoint; fdeg train makes one in its --out")
+    path = find_checkpoint(out)
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # whatever reading a damaged pickle comes to
         raise FdegError(f"{path}: cannot be read as a checkpoint; fdeg train --overwrite begins anew") from error
     try:
+        if any(state.get(name, value) != value for name, value in _purpose(config).items()):
+            raise ValueError("another network, or other lambdas")
         yield state
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise FdegError(f"{path}: not of the network of --config {config.name}; name the one it was trained with") from error
+
+
+def _purpose(config: Config) -> dict[str, Any]:
+    """What a run cannot change on its way; networks may differ in it whose tensors are alike."""
+    return {"architecture": json.dumps(asdict(config.architecture)), "lambdas": json.dumps(config.lambdas)}
 
 
 def load_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

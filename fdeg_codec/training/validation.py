@@ -17,6 +17,8 @@ from fdeg_codec.raster.source import Source
 from fdeg_codec.training.data import pictures_in
 from fdeg_codec.training.loop import rows_of
 
+NAMED = 8  # validations that a plot names; all are drawn
+
 
 def check(pictures: Path) -> None:
     """Refuse pictures that cannot be encoded before hours of training, not after."""
@@ -62,9 +64,11 @@ def plot(log: Path, target: Path) -> None:
         left.plot(at, _smooth([r[key] for r in steps]), color=colour, label=words)
     left.set(xlabel="step", yscale="log", title="training (mean of ten entries of the log)")
     left.legend(frameon=False)
-    for check, shade in zip(checks, np.linspace(0.8, 0.0, len(checks)), strict=True):
+    named = set(np.linspace(0, len(checks) - 1, NAMED).round())
+    for k, (check, shade) in enumerate(zip(checks, np.linspace(0.8, 0.0, len(checks)), strict=True)):
         points = [(row["bpp"], row["psnr"]) for row in check["validation"]]
-        right.plot(*zip(*points, strict=True), marker="o", color=str(shade), label=f"step {check['step']}")
+        label = f"step {check['step']}" if k in named else None
+        right.plot(*zip(*points, strict=True), marker="o", color=str(shade), label=label)
     right.set(xlabel="bits per pixel", ylabel="PSNR (dB)", title="validation, estimated rates")
     if checks:
         right.legend(frameon=False, fontsize="small")

@@ -187,6 +187,14 @@ def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(run: Path, tmp_pa
     for words in (again, exporting):
         with pytest.raises(FdegError, match=r"checkpoint\.pt: not of the network of --config wide; name the one"):
             command(*words, tmp_path / "wide.toml")
+    for before, after in (
+        ("fusion = 24", 'fusion = 24\ncontext = "serial"'),
+        ("[512, 1024]", "[1024, 1024]"),
+    ):  # with tensors alike
+        (tmp_path / "wide.toml").write_text(CONFIG.replace(before, after).replace("small", "wide"))
+        for words in (again, exporting):
+            with pytest.raises(FdegError, match=r"checkpoint\.pt: not of the network of --config wide; name the one"):
+                command(*words, tmp_path / "wide.toml")
     whole = (out / "checkpoint.pt").read_bytes()
     for data in (whole[: len(whole) // 2], b"no checkpoint", b""):
         (out / "checkpoint.pt").write_bytes(data)
@@ -197,6 +205,43 @@ def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(run: Path, tmp_pa
     for words in (again, exporting):
         with pytest.raises(FdegError, match=r"checkpoint\.pt: no such checkpoint"):
             command(*words, run / "small.toml")
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = shutil.copytree(run / "out", tmp_path / "out")
+    trainer = Trainer(find_config(str(run / "small.toml")), load_folder(run / "pictures"), out, torch.device("cpu"))
+    before = contents(out)
+
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(FdegError, match=r"checkpoint\.pt: cannot be written; its disk may be full"):
+        trainer.save()
+    assert contents(out) == before
+
+
+def test_a_training_without_a_checkpoint_is_begun_anew(run: Path, tmp_path: Path) -> None:
+    (tmp_path / LOG).touch()
+    with pytest.raises(FdegError, match=r"log\.jsonl: exists already \(--overwrite begins anew"):
+        train(run, tmp_path)
+    with pytest.raises(FdegError, match=r"checkpoint\.pt: no such checkpoint"):
+        train(run, tmp_path, "--resume", "--train", tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("minutes", ["-3", "nan"])
+def test_minutes_that_are_none(run: Path, tmp_path: Path, minutes: str) -> None:
+    with pytest.raises(UsageError, match="--max-minutes"):
+        train(run, tmp_path / "out", "--max-minutes", minutes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_exported_that_cannot_be_validated(run: Path, tmp_path: Path) -> None:
+    words = ("export", run / "out", "small", "--config", run / "small.toml", "--weights", tmp_path / "w")
+    with pytest.raises(FdegError, match="nothing: holds no pictures"):
+        command(*words, "--val", tmp_path / "nothing")
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_model_is_replaced_whole_or_not_at_all(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
