@@ -36,9 +36,11 @@ from fdeg_codec.cli import options
 def command(names: tuple[str, ...] | None, **choices: Any) -> None:
     """Code the pictures in SOURCES, files or folders, with every codec at every quality, and report how they do."""
     from fdeg_codec.evaluation.report import write
-    from fdeg_codec.evaluation.run import Plan, run
+    from fdeg_codec.evaluation.run import Plan, failures, run
 
     plan = Plan(metrics=names, **choices)
     with options.progress("evaluating") as progress:
         run(plan, progress)
     click.echo(write(plan.out, plan.anchor, plan.sources))
+    for line in failures(plan.out).values():
+        click.echo(f"fdeg: {line}", err=True)

@@ -26,6 +26,7 @@ from fdeg_codec.evaluation.pictures import Kind, Picture, find, kind_of
 from fdeg_codec.evaluation.table import Point
 
 POINTS, ABOUT, CLASSIFIER = "points.csv", "run.json", "classifier.npz"
+NOTED = {"kind", "metrics", "classes", "ndvi", "pictures", "digests", "codecs", "left_out", "problems"}
 QUICK_PICTURES = 10
 QUICK_METRICS = ("psnr", "max_error", "ms_ssim")
 
@@ -155,9 +156,20 @@ def _settings(plan: Plan, cast: Cast) -> dict[str, Any]:
 def describe(out: Path) -> dict[str, Any]:
     """What run.json says."""
     try:
-        return dict(json.loads((out / ABOUT).read_text()))
+        about = json.loads((out / ABOUT).read_text())
     except (OSError, ValueError) as error:
         raise FdegError(f"{out / ABOUT}: cannot be read; --overwrite begins anew") from error
+    if not isinstance(about, dict) or not about.keys() >= NOTED:
+        raise FdegError(f"{out / ABOUT}: is none of this version; --overwrite begins anew")
+    return about
+
+
+def failures(out: Path) -> dict[str, str]:
+    """What went wrong first with each codec that failed."""
+    found: dict[str, str] = {}
+    for title, problem in describe(out)["problems"].items():
+        found.setdefault(title.partition(":")[0], f"{title}: {problem}")
+    return found
 
 
 def _note(plan: Plan, cast: Cast, tried: set[str], problems: dict[str, str]) -> None:

@@ -108,6 +108,8 @@ def test_a_model_at_another_effort(weights: Path, picture: Picture, tmp_path: Pa
     assert (tmp_path / "tiny@9.fdg").read_bytes() == (tmp_path / "x.fdg").read_bytes() != (tmp_path / "tiny.fdg").read_bytes()
     with pytest.raises(UsageError, match="tiny@9"):
         models(("tiny@best",))
+    with pytest.raises(UsageError, match="0 to 9"):
+        models(("tiny@12",))
 
 
 def test_who_takes_what() -> None:

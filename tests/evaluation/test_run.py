@@ -208,6 +208,7 @@ def test_a_codec_that_fails_is_named_and_the_others_go_on(folder: Path, monkeypa
     problems = run.describe(folder.parent / "out")["problems"]
     assert [*problems] == ["hevc: odd.png"]
     assert "even sides" in problems["hevc: odd.png"]
+    assert [*run.failures(folder.parent / "out")] == ["hevc"]
 
 
 def test_our_files_leave_out_alpha_as_those_of_others_do(weights: Path, tmp_path: Path) -> None:
