@@ -49,7 +49,7 @@ def random_grid(rng: np.random.Generator, count: int, spread: int = 400, scales:
 
 def mass(grid: Integers, values: NDArray[np.int_]) -> NDArray[np.float64]:
     """The probability of each value (n) under the mixtures of a grid, in floating point."""
-    weights = np.concatenate(grid[6:] - grid[6:].sum(0, keepdims=True)) / WEIGHT_STEPS
+    weights = np.concatenate((grid[6:], WEIGHT_STEPS - grid[6:].sum(0, keepdims=True))) / WEIGHT_STEPS
     widths = SIGMAS[grid[3:6]] * math.sqrt(2)
     low, high = ((values + side - grid[:3] / STEPS) / widths for side in (-0.5, 0.5))
     return (weights * (ERF(high) - ERF(low)) / 2).sum(0)
@@ -58,7 +58,7 @@ def mass(grid: Integers, values: NDArray[np.int_]) -> NDArray[np.float64]:
 def draw(rng: np.random.Generator, grid: Integers) -> Integers:
     """A value from each mixture."""
     ladder = np.cumsum(grid[6:], axis=0)
-    which = (rng.integers(0, grid.shape[1]) >= ladder).sum(0)
+    which = (rng.integers(0, WEIGHT_STEPS, grid.shape[1]) >= ladder).sum(0)
     mean, scale = (np.take_along_axis(grid[k : k + 3], which[None], 0)[0] for k in (0, 3))
     return np.floor(rng.normal(mean / STEPS, SIGMAS[scale]) + 0.5).astype(np.int32)
 

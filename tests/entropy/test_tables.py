@@ -49,7 +49,7 @@ def test_reaches_are_the_first_offsets_beyond_which_little_is_left() -> None:
     rng = np.random.default_rng(1)
     outside = ONE - gaussian_cdf()[:, REACH:].astype(int)
     for _ in range(1000):
-        weight, scale = int(rng.integers(1 + 1)), int(rng.integers(0, SCALES))
+        weight, scale = int(rng.integers(1, WEIGHT_STEPS + 1)), int(rng.integers(0, SCALES))
         enough = weight * outside[scale] <= TAIL * WEIGHT_STEPS
         assert reach()[weight, scale] == np.flatnonzero(enough)[0]
 
