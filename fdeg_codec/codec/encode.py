@@ -86,7 +86,7 @@ def encode(
     begin, tile, effort = time.monotonic(), int(tile), int(effort)
     max_error = None if max_error is None else float(max_error)
     engine = load_engine(model, device, precision)
-    with replacing(target, overwrite) as draft, Source(source, bands, max_error) as raster:  # which looks at all samples
+    with replacing(target, overwrite) as draft, Source(source, bands, max_error, tile) as raster:  # which looks at all samples
         if max_error is not None and quality is None and lambda_ is None:
             goal = lambda_within(raster, engine.model.lambdas)
         if isinstance(goal, Target):

@@ -30,7 +30,6 @@ from fdeg_codec.raster.validity import Cut, Rules
 STRIP_BYTES = 128 << 20  # of samples that a survey reads at once, unless a row of blocks has more
 CACHE_BYTES = 256 << 20  # GDAL's own cache; its default is a share of all memory
 MOST_CACHE_BYTES = 1 << 30
-USUAL_TILE = 512  # rows of a tile
 ELSEWHERE = re.compile(r"/vsi|\w[\w+.-]*:")  # /vsizip/a.zip/b.tif, https://..., NETCDF:a.nc:b: GDAL knows what is there
 ADVICE = {  # what samples of other types can be made into
     "int8": "Int16",
@@ -73,10 +72,13 @@ class Source:
     """An open raster, or those of its `bands` (from 1) that are named.
 
     `coded` are the bands the network codes, counted from 0 among those; `layers` are kept exactly. With `max_error` there
-    are `bounds`, and what lies under a mask or alpha of 0 counts unless it is all 0 anyway.
+    are `bounds`, and what lies under a mask or alpha of 0 counts unless it is all 0 anyway. It is to be cut into tiles of
+    `tile` rows.
     """
 
-    def __init__(self, path: Path | str, bands: int | Sequence[int] | None = None, max_error: float | None = None) -> None:
+    def __init__(
+        self, path: Path | str, bands: int | Sequence[int] | None = None, max_error: float | None = None, tile: int = 512
+    ) -> None:
         self.path = path
         self.max_error = max_error
         try:
@@ -88,7 +90,7 @@ class Source:
             opened.enter_context(reading())
             with may_lie_nowhere():
                 self._data = opened.enter_context(rasterio.open(path))
-            opened.enter_context(reading(self._cache_bytes()))
+            opened.enter_context(reading(self._cache_bytes(tile)))
             self._examine(bands)
             self._opened = opened.pop_all()
 
@@ -98,13 +100,13 @@ class Source:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._opened.close()
 
-    def _cache_bytes(self) -> int:
+    def _cache_bytes(self, tile: int) -> int:
         """What GDAL must keep lest it read rows that reach across the whole raster again for every tile beside each other."""
         d = self._data
         if d.count == 0 or d.block_shapes[0][1] < d.width:
             return CACHE_BYTES
         row = sum(d.width * np.dtype(kind).itemsize for kind in d.dtypes if kind in CODES)
-        needed = row * (USUAL_TILE + d.block_shapes[0][0]) * 5 // 4  # and what GDAL notes of each block
+        needed = row * (tile + d.block_shapes[0][0]) * 5 // 4  # and what GDAL notes of each block
         return needed if CACHE_BYTES < needed <= MOST_CACHE_BYTES else CACHE_BYTES
 
     def _examine(self, bands: int | Sequence[int] | None) -> None:
