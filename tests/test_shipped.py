@@ -16,6 +16,7 @@ from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import fixed_point
 from fdeg_codec.entropy.coder import Encoder
+from fdeg_codec.entropy.mixture import code_rows
 from fdeg_codec.entropy.rounding import nearest
 from fdeg_codec.networks.entropy_model import cells
 from fdeg_codec.networks.rate import LIKELIHOOD_FLOOR, mixture_mass
@@ -68,15 +69,40 @@ def test_the_payload_is_within_half_a_percent_of_the_float_cross_entropy(model: 
     assert 8 * len(entry) < 1.005 * cross_entropy(engine, z, symbols, log2_lambda) + 8 * 8
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_hyper_latents_suit_their_frequencies_between_the_presets_too(model: str) -> None:
+    engine = load_engine(model, "cpu", "float32")
+    with rasterio.open(SAMPLE) as source:
+        y = engine.analyse(source.read().astype(np.float32) / 255)
+    for quality in np.arange(1, 6.25, 0.25):
+        log2_lambda = fixed_point(64 * 2.0**quality)
+        z, _ = engine.scale(y, log2_lambda)
+        coder = Encoder()
+        code_rows(coder, np.tile(engine.z_rows(log2_lambda), (z.shape[0] * z.shape[1], 1)), z.reshape(-1))
+        assert 8 * len(coder.finish()) < 1.05 * z_entropy(engine, z, log2_lambda) + 8 * 8, quality
+
+
 @torch.no_grad()
 def cross_entropy(engine, z: np.ndarray, y: np.ndarray, log2_lambda: int) -> float:
     """Bits of z and y under the float model as training computes them, without tables, grids or windows."""
     model, level = engine.net.entropy, engine.level(log2_lambda)
-    z_hat, y_hat = (torch.from_numpy(a.astype(np.float64)).permute(2, 0, 1)[None] for a in (z, y))
+    z_hat, y_hat = map(as_batch, (z, y))
     features = model.features(z_hat, level)[:, :, : y.shape[0], : y.shape[1]]
     mixture = model(features, y_hat, level)
-    mass = mixture_mass(cells(y_hat), mixture)
-    prior = prior_mass(engine.net.double(), z_hat, level)
+    return bits(mixture_mass(cells(y_hat), mixture)) + z_entropy(engine, z, log2_lambda)
+
+
+@torch.no_grad()
+def z_entropy(engine, z: np.ndarray, log2_lambda: int) -> float:
+    mass = prior_mass(engine.net.double(), as_batch(z), engine.level(log2_lambda))
     engine.net.float()
     engine.net.entropy.double()
-    return sum(-torch.log2(m + LIKELIHOOD_FLOOR * 1e-6).sum().item() for m in (mass, prior))
+    return bits(mass)
+
+
+def as_batch(latents: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(latents.astype(np.float64)).permute(2, 0, 1)[None]
+
+
+def bits(mass: torch.Tensor) -> float:
+    return -torch.log2(mass + LIKELIHOOD_FLOOR * 1e-6).sum().item()

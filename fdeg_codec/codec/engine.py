@@ -74,7 +74,7 @@ class Engine:
     def scale(self, y: Tensor, log2_lambda: int) -> tuple[Integers, Floats]:
         """z, and y in units of its quantiser but not yet rounded (row, column, channel)."""
         level = self.level(log2_lambda)
-        z = self.net.summarise(y) * torch.exp(self.net.entropy.z_gain(level))[:, :, None, None]
+        z = self.net.summarise(y) * self.net.entropy.z_units(level)
         y_gained = y * torch.exp(self.net.entropy.y_gain(level))[:, :, None, None]
         return _rounded(z), y_gained[0].permute(1, 2, 0).cpu().numpy()
 

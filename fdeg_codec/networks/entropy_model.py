@@ -95,7 +95,11 @@ class EntropyModel(nn.Module):
 
     def features(self, z_hat: Tensor, level: Tensor) -> Tensor:
         """h_s of z_hat (sample, hyper, row, column), as (sample, feature, row, column)."""
-        return self.hyper_synthesis(z_hat * torch.exp(-self.z_gain(level))[:, :, None, None])
+        return self.hyper_synthesis(z_hat / self.z_units(level))
+
+    def z_units(self, level: Tensor) -> Tensor:
+        """What z is multiplied by: the gain of the nearest whole level, which the frequencies of its values are known for."""
+        return torch.exp(self.z_gain((level + 0.5).floor()))[:, :, None, None]
 
     def forward(self, features: Tensor, y_hat: Tensor, level: Tensor) -> Mixture:
         """The mixtures of all latents (sample, cell, latent), in units of the quantiser; for training.

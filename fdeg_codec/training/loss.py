@@ -32,7 +32,7 @@ def forward(
     """
     model = net.entropy
     y = net.analyse(x)
-    z = net.summarise(y) * torch.exp(model.z_gain(level))[:, :, None, None]
+    z = net.summarise(y) * model.z_units(level)
     z_hat = through(z)
     y_gained = y * torch.exp(model.y_gain(level))[:, :, None, None]
     y_hat = through(y_gained)
@@ -63,8 +63,8 @@ def objective(outcome: Outcome, level: Tensor, power: float) -> Tensor:
 
 def prior_mass(net: FDEGCNet, z: Tensor, level: Tensor) -> Tensor:
     """The probability of each quantised z; the prior is in natural units, so the cell shrinks as the gain grows."""
-    ungain = torch.exp(-net.entropy.z_gain(level))[:, :, None, None]
-    low, high = (((z + side) * ungain).transpose(0, 1).flatten(1)[:, None] for side in (-0.5, 0.5))
+    units = net.entropy.z_units(level)
+    low, high = (((z + side) / units).transpose(0, 1).flatten(1)[:, None] for side in (-0.5, 0.5))
     mass = net.prior.mass(low, high)
     return mass.view(z.shape[1], len(z), -1).transpose(0, 1)
 

@@ -40,8 +40,10 @@ class Network:
     def __init__(self, path: Path, rate: int) -> None:
         self.architecture, self._tensors = load(path)
         self._level = (rate - 14336) / 2048
-        self.z_rows = self._tensors["z_frequencies"][math.floor(self._level + 0.5)].astype(int).tolist()
-        self.y_gain, self._z_gain, self._at_level = (self._at(name) for name in ("y_gain", "z_gain", "at_level"))
+        nearest = math.floor(self._level + 0.5)
+        self.z_rows = self._tensors["z_frequencies"][nearest].astype(int).tolist()
+        self._z_gain = self._tensors["entropy.z_gain.table"][nearest]
+        self.y_gain, self._at_level = (self._at(name) for name in ("y_gain", "at_level"))
 
     def _at(self, name: str) -> Array:
         """A table per level, between two of its rows."""
