@@ -9,6 +9,8 @@ import click
 
 from fdeg_codec.cli import options
 
+MOST = 500  # characters of a value that are shown: a colour profile has thousands
+
 
 @click.command()
 @click.argument("file")
@@ -38,4 +40,5 @@ def command(file: str, as_json: bool) -> None:
 def _plain(value: Any) -> str:
     """As JSON what is not a line of text, and escaped what is no letter: a stranger's file does not get to steer a terminal."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if text.isprintable() else json.dumps(value)
+    text = text if text.isprintable() else json.dumps(value)
+    return text if len(text) <= MOST else f"{text[:MOST]}... ({len(text)} characters; --json has them all)"

@@ -22,8 +22,11 @@ from fdeg_codec.errors import BadFileError, UnsupportedError
 from fdeg_codec.raster import strict
 from fdeg_codec.raster.nowhere import may_lie_nowhere
 
-DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "GEOLOCATION", "SUBDATASETS"}
-DOCUMENTS = ("xml:", "json:")  # namespaces of a single text, which rasterio takes for tags, or crashes on
+DERIVED_NAMESPACES = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "GEOLOCATION", "SUBDATASETS"}
+DERIVED_DOCUMENTS = ("xml:VRT", "xml:gml")  # where it lies, or what it is made of
+COLOUR_PROFILE = "COLOR_PROFILE"  # a namespace
+DOCUMENT = "xml:"  # namespaces of a single text, which rasterio has under their names
+UNREADABLE = "json:"  # such a text rasterio takes for tags, or crashes on
 UNWRITABLE_TAGS = {"bidx", "ns", "self"}  # the names of its arguments
 DERIVED_TAGS = "STATISTICS_"  # of the pixels that were, not of those that are decoded
 COLOUR_KEY = "NODATA_VALUES"  # the colour that GDAL makes a mask of, which it then lets nobody write
@@ -78,8 +81,9 @@ def describe(source: Any) -> Metadata:
 
 def _tags(source: Any, band: int) -> dict[str, dict[str, str]]:
     """The tags of a band, or with 0 of the dataset, by namespace."""
-    own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(DOCUMENTS)]
-    tags = {n: _lasting(source.tags(band, ns=n or None)) for n in ["", *own]}
+    left_out = (UNREADABLE, *DERIVED_DOCUMENTS)
+    own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(left_out)]
+    tags = {n: _lasting(n, source.tags(band, ns=n or None)) for n in ["", *own]}
     if not band:
         tags[""].pop(COLOUR_KEY, None)
         if tags[""].get(PIXELS) == "Area":
@@ -146,7 +150,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
 def _writable(tags: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Tags by namespace, as `_tags` finds them."""
     known = {strict.text(namespace): strict.texts(t) for namespace, t in tags.items()}
-    if any(UNWRITABLE_TAGS & t.keys() for t in known.values()):
+    if not all(_can_be_written(namespace, t) for namespace, t in known.items()):
         raise ValueError("tags that no encoder writes")
     return known
 
@@ -161,7 +165,7 @@ def apply(m: Metadata, target: Any) -> None:
         target.rpcs = m.rpcs
     for band, namespaces in enumerate([m.tags, *m.band_tags]):
         for namespace, tags in namespaces.items():
-            target.update_tags(band, ns=namespace or None, **tags)
+            target.update_tags(band, ns=namespace or None, **_as_pairs(namespace, tags))
     target.colorinterp = [ColorInterp[c] for c in m.colours]
     if m.scales:
         target.scales = m.scales
@@ -192,7 +196,12 @@ def chosen(m: Metadata, indexes: list[int]) -> Metadata:
     for name in names:
         values = getattr(m, name)
         setattr(some, name, [values[n - 1] for n in indexes] if values else [])
-    return some
+    return some if some.colours == m.colours else without_profile(some)
+
+
+def without_profile(m: Metadata) -> Metadata:
+    """A profile is of all the colours that a picture has."""
+    return replace(m, tags={namespace: tags for namespace, tags in m.tags.items() if namespace != COLOUR_PROFILE})
 
 
 def within(m: Metadata, column: int, row: int, scale: int = 1) -> Metadata:
@@ -236,5 +245,17 @@ def _plain_colours(bands: int) -> list[str]:
     return next((list(c) for c in PLAIN_COLOURS if len(c) == bands), ["undefined"] * bands)
 
 
-def _lasting(tags: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS}
+def _lasting(namespace: str, tags: dict[str, str]) -> dict[str, str]:
+    lasting = {k: v for k, v in tags.items() if not k.startswith(DERIVED_TAGS) and k not in UNWRITABLE_TAGS}
+    return lasting if _can_be_written(namespace, lasting) else {}
+
+
+def _can_be_written(namespace: str, tags: dict[str, str]) -> bool:
+    """By rasterio, to whom a document is a name, its first = and a value."""
+    if namespace.startswith(DOCUMENT):
+        return tags.keys() == {namespace} and "=" in tags[namespace]
+    return not UNWRITABLE_TAGS & tags.keys()
+
+
+def _as_pairs(namespace: str, tags: dict[str, str]) -> dict[str, str]:
+    return dict([tags[namespace].split("=", 1)]) if namespace.startswith(DOCUMENT) else tags

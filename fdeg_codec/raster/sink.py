@@ -64,7 +64,7 @@ class Sink:
         self, path: Path, driver: str, shape: tuple[int, int, int], dtype: str, nodata: float | None, described: Metadata
     ) -> None:
         bands, height, width = shape
-        _fits(driver, shape, dtype, described.colours)
+        described = _fitting(driver, shape, dtype, described)
         self._path, self._driver, self._nodata = path, driver, nodata
         self._tiff = path if driver == "GTiff" else Path(f"{path}.tif")
         self._files = Recorder()
@@ -184,17 +184,34 @@ class Sink:
             return bool(same) and wanted.crs == written.crs
 
 
-def _fits(driver: str, shape: tuple[int, int, int], dtype: str, colours: list[str]) -> None:
-    """Refuse now what the format could not hold in the end, and to have a band shown as transparency that is none."""
+def _fitting(driver: str, shape: tuple[int, int, int], dtype: str, described: Metadata) -> Metadata:
+    """The metadata without a colour profile that the format does not take.
+
+    Refused now is what it could not hold in the end, and to have a band shown as transparency that is none.
+    """
+    colours = described.colours
     if driver in PICTURES and len(colours) in (2, 4) and colours[-1] != "alpha":
         raise RasterioIOError(f"{driver} takes band {len(colours)} of {len(colours)} for transparency; .tif and .jp2 do not")
     if driver == "WEBP" and max(shape[1:]) > WEBP_SIDE:
         raise RasterioIOError(f"{driver} holds {WEBP_SIDE} pixels each way at most; .tif, .png and .jp2 hold more")
     if driver in ("GTiff", "COG"):
-        return
+        return described
+    problem = _problem(driver, shape[0], dtype, described.tags.get(metadata.COLOUR_PROFILE, {}))
+    if problem and metadata.COLOUR_PROFILE in described.tags:
+        described = metadata.without_profile(described)
+        problem = _problem(driver, shape[0], dtype, {})
+    if problem:
+        raise RasterioIOError(f"{driver} cannot hold this raster: {problem}") from problem
+    return described
+
+
+def _problem(driver: str, bands: int, dtype: str, profile: dict[str, str]) -> Exception | None:
+    """What a format has against such rasters."""
     with MemoryFile() as tiff, MemoryFile() as small, may_lie_nowhere():
-        tiff.open(driver="GTiff", count=shape[0], height=TRIAL, width=TRIAL, dtype=dtype).close()
+        with tiff.open(driver="GTiff", count=bands, height=TRIAL, width=TRIAL, dtype=dtype) as raster:
+            raster.update_tags(ns=metadata.COLOUR_PROFILE, **profile)
         try:
             rasterio.shutil.copy(tiff.name, small.name, driver=driver, **OPTIONS[driver])
         except GDAL_ERRORS as problem:
-            raise RasterioIOError(f"{driver} cannot hold this raster: {problem}") from problem
+            return problem
+    return None

@@ -141,6 +141,13 @@ def test_info_lets_no_file_steer_the_terminal(fdeg: Run, file: Path) -> None:
     assert text.count("\\u009b31m") == 2
 
 
+def test_info_shows_the_beginning_of_long_texts(fdeg: Run, file: Path) -> None:
+    long = pack_text({"tags": {"": {"A": "x" * 4000}}, "bands": []})
+    file.write_bytes(Parts(file.read_bytes()).with_section(Kind.TAGS, long))
+    assert max(map(len, fdeg("info", file).out.splitlines())) < 600
+    assert json.loads(fdeg("info", file, "--json").out)["tags"]["tags"][""]["A"] == "x" * 4000
+
+
 def test_verify(fdeg: Run, file: Path) -> None:
     outcome = fdeg("verify", file)
     assert outcome.code == 0

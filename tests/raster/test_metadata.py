@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -9,6 +10,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image, ImageCms
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.rpc import RPC
@@ -29,6 +31,7 @@ CRSES = {
     "rotated": CRS.from_proj4("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +to_meter=0.01745329252"),
     "compound": CRS.from_string("EPSG:4326+5773"),
 }
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 CORNERS = [
     GroundControlPoint(0, 0, 10, 50, 5.5, "a", "first"),
     GroundControlPoint(0, 90, 11, 50, 0, "b", ""),
@@ -114,6 +117,35 @@ def test_a_document_beside_a_raster_crashes_nothing_and_becomes_no_tag(folder: P
     with rasterio.open(path) as raster:
         assert "json:ISIS3" in raster.tag_namespaces()
         assert metadata.describe(raster).tags.keys() <= {""}
+
+
+def described_by_documents(target: Any) -> None:
+    target.update_tags(ns="COLOR_PROFILE", SOURCE_ICC_PROFILE=base64.b64encode(PROFILE).decode())
+    target.update_tags(ns="xml:XMP", **{"<x:xmpmeta xmlns:x": '"adobe:ns:meta/"> ü = 1 </x:xmpmeta>'})
+    target.update_tags(ns="xml:MINE", **{"<a b": '"c=d"/>'})
+
+
+def test_colour_profiles_and_documents(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(3), described_by_documents)
+    with rasterio.open(trip(source)) as after:
+        assert after.tags(ns="xml:XMP") == {"xml:XMP": '<x:xmpmeta xmlns:x="adobe:ns:meta/"> ü = 1 </x:xmpmeta>'}
+        assert after.tags(ns="xml:MINE") == {"xml:MINE": '<a b="c=d"/>'}
+    for ending in (".tif", ".png"):
+        with Image.open(trip(source, ending)) as picture:
+            assert picture.info["icc_profile"] == PROFILE
+    with fdeg_codec.open(folder / "trip.fdg") as scene:
+        scene.save(folder / "gray.tif", bands=[1])
+    with rasterio.open(folder / "gray.tif") as gray:
+        assert gray.tags(ns="COLOR_PROFILE") == {}
+        assert gray.tags(ns="xml:MINE") != {}
+
+
+def test_a_broken_profile_keeps_no_picture_from_being_written(folder: Path) -> None:
+    source = write(folder / "a.tif", samples(3), lambda t: t.update_tags(ns="COLOR_PROFILE", SOURCE_ICC_PROFILE="AAAA"))
+    with rasterio.open(trip(source, ".png")) as picture, rasterio.open(trip(source)) as raster:
+        assert (picture.read() == raster.read()).all()
+        assert picture.tags(ns="COLOR_PROFILE") == {}
+        assert raster.tags(ns="COLOR_PROFILE") == {"SOURCE_ICC_PROFILE": "AAAA"}
 
 
 def test_what_describes_the_lost_pixels_is_left_out(folder: Path) -> None:
@@ -240,6 +272,8 @@ def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
         (Kind.TAGS, pack_text({"tags": {}})),
         (Kind.TAGS, pack_text({"tags": {"": ["a"]}, "bands": []})),
         (Kind.TAGS, pack_text({"tags": {"": {"a": 1}}, "bands": [3]})),
+        (Kind.TAGS, pack_text({"tags": {"xml:A": {"xml:B": "a=b"}}, "bands": []})),
+        (Kind.TAGS, pack_text({"tags": {"xml:A": {"xml:A": "<a/>"}}, "bands": []})),
         (Kind.BANDS, pack_text({"colours": ["mauve"]})),
         (Kind.BANDS, pack_text([1])),
     ],
