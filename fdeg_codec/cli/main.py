@@ -68,6 +68,8 @@ def main() -> None:
     # Where a raster is opened it is hushed, too, but what that turns off comes back when any other thread is done with its own.
     warnings.filterwarnings("ignore", "Dataset has no geotransform")
     try:
+        if "" in sys.argv[1:]:  # pathlib would take the folder that we are in for it
+            raise UsageError("one of the arguments is empty: has a variable of the script no value?")
         sys.exit(fdeg(prog_name="fdeg", standalone_mode=False))  # what a command passes to its context's exit()
     except UsageError as error:
         _leave(f"fdeg: {error}", 2)

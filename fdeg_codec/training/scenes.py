@@ -29,6 +29,8 @@ def load_scene(path: Path) -> list[NDArray[np.float32]]:
             valid = np.stack([raster.read_masks(b) > 0 for b in bands]) if bands else np.empty((0, 0, 0), bool)
     except RasterioError as error:
         raise FdegError(f"{path}: cannot be read as a picture ({error})") from error
+    if np.iscomplexobj(samples):
+        raise FdegError(f"{path}: holds complex samples; split them into real bands")
     valid &= sane(samples)
     dtype = str(samples.dtype)
     if dtype not in ("uint8", "int16", "uint16", "float32"):

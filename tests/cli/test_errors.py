@@ -55,6 +55,11 @@ def test_bad_usage_of_encode(fdeg: Run, raster: Path, arguments: list[str]) -> N
     assert not target.exists()
 
 
+@pytest.mark.parametrize("arguments", [["encode", "", "x.fdg"], ["encode", "in.tif", ""], ["info", ""], ["batch", "", "x"]])
+def test_an_empty_argument_is_a_slip_of_a_script(fdeg: Run, arguments: list[str]) -> None:
+    assert fdeg(*arguments).is_one_line(2, "empty")
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

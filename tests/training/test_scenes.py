@@ -69,6 +69,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_folder(tmp_path)
     with pytest.raises(FdegError, match="a band without a valid sample"):
         load(keep(tmp_path / "x.tif", np.zeros((1, 9, 9), np.uint16), nodata=0))
+    with pytest.raises(FdegError, match=r"x\.tif: holds complex samples"):
+        load(keep(tmp_path / "x.tif", np.ones((1, 9, 9), np.complex64)))
 
 
 def test_alpha_is_no_picture(tmp_path: Path) -> None:
