@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,13 +21,13 @@ from fdeg_codec.codec.workers import Workers
 from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
+from fdeg_codec.raster.validity import Cut
 
 PLANES = 48  # analysed at most, 1.3 MB each at 512 pixels; two tiles in any case
 PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
 
 Samples = NDArray[Any]
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Tested(NamedTuple):
@@ -77,27 +77,31 @@ class Sample:
         count = min(len(tiles), max(2, PLANES // len(self._groups)))
         chosen = [tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, count)]
         self._share = sum(map(_pixels, tiles)) / sum(map(_pixels, chosen))
-        self._tested = self._for_each(chosen, self._analysed)
+        self._most = max(map(_pixels, chosen))
+        # Cut in this thread: a raster is read by one at a time.
+        jobs = (partial(self._analysed, tile, self._raster.cut(window_of(tile))) for tile in chosen)
+        self._tested = self._side_by_side(jobs, count)
 
     def size(self, rate: int) -> float:
         """The logarithm of the whole file's bytes."""
-        inside = sum(self._for_each(self._tested, lambda tested: self._bytes(tested, rate)))
-        return math.log(self._overhead + self._share * inside)
+        jobs = (partial(self._bytes, tested, rate) for tested in self._tested)
+        return math.log(self._overhead + self._share * sum(self._side_by_side(jobs, len(self._tested))))
 
     def psnr(self, rate: int) -> float:
         """Of the tiles, each synthesised alone."""
         errors = Errors(self._raster.dtype)
-        for tested, samples in zip(self._tested, self._for_each(self._tested, lambda t: self._decoded(t, rate)), strict=True):
+        jobs = (partial(self._decoded, tested, rate) for tested in self._tested)
+        for tested, samples in zip(self._tested, self._side_by_side(jobs, len(self._tested)), strict=True):
             truth, valid = self._raster.truth(window_of(tested.tile))
             errors.add(truth[self._raster.coded], samples, valid[self._raster.coded])
         return errors.psnr
 
-    def _for_each(self, items: list[T], work: Callable[[T], R]) -> list[R]:
-        with Workers(self._engine.device, len(items)) as workers:
-            return list(workers.in_order(partial(work, item) for item in items))
+    def _side_by_side(self, jobs: Iterable[Callable[[], T]], count: int) -> list[T]:
+        tile_bytes = self._most * self._raster.bands * np.dtype(self._raster.dtype).itemsize
+        with Workers(self._engine.device, count, tile_bytes, self._engine.work_bytes(self._most, exactly=False)) as workers:
+            return list(workers.in_order(jobs))
 
-    def _analysed(self, tile: Tile) -> Tested:
-        cut = self._raster.cut(window_of(tile))
+    def _analysed(self, tile: Tile, cut: Cut) -> Tested:
         layers = {layer: pack_layer(cut, layer) for layer in self._raster.layers}
         hidden = masks.is_hidden(layers, self._raster.coded)
         units = (unit_of(self._raster, cut, group) for group in self._groups if not hidden)

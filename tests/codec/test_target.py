@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 import fdeg_codec
@@ -18,6 +20,7 @@ from fdeg_codec.codec.target import Target, search
 from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA, fixed_point
 from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
 from fdeg_codec.evaluation.compare import compare
+from fdeg_codec.raster.source import Source
 from tests.cli.conftest import Run, fdeg  # noqa: F401
 from tests.raster.rasters import coloured, samples, write
 
@@ -84,6 +87,21 @@ def writings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
     monkeypatch.setattr(aim, "write_at", lambda *words: count.append(None) or write_at(*words))
     yield count
     assert 1 <= len(count) <= 6
+
+
+def test_the_raster_is_read_by_the_thread_that_opened_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writings: list[None]
+) -> None:
+    readers = set()
+    read = Source._read
+    monkeypatch.setattr(Source, "_read", lambda self, window: readers.add(threading.get_ident()) or read(self, window))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        fdeg_codec.encode(folder / "large.tif", tmp_path / "a.fdg", model="tiny", tile=64, bpp=0.38)
+    finally:
+        torch.set_num_threads(threads)
+    assert readers == {threading.get_ident()}
 
 
 @pytest.mark.parametrize(("name", "bpp"), [("large.tif", 0.38), ("small.tif", 0.75)])
