@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import sys
 import zlib
@@ -86,9 +87,12 @@ class Reader:
         return self._body(number, self._starts[number])
 
     def _at(self, place: int, length: int) -> bytes:
+        """Bytes from a place in the file, whose position processes may share that were forked with it open."""
         try:
-            self._stream.seek(place)
-            return self._stream.read(length)
+            if isinstance(self._stream, io.BytesIO) or not hasattr(os, "pread"):
+                self._stream.seek(place)
+                return self._stream.read(length)
+            return os.pread(self._stream.fileno(), length, place)
         except OSError as error:
             raise BadFileError(f"cannot be read ({error.strerror or error})") from error
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,3 +209,14 @@ def test_a_missing_entry_is_a_mistake_of_the_program() -> None:
     writer.add(b"one of eight")
     with pytest.raises(AssertionError, match="1 entries of 8"):
         writer.finish()
+
+
+def test_reading_entries_leaves_the_file_where_it_was(tmp_path: Path) -> None:
+    """Processes that were forked with a file open share its position."""
+    (tmp_path / "x.fdg").write_bytes(written())
+    with (tmp_path / "x.fdg").open("rb") as stream:
+        reader = Reader(stream)
+        place = os.lseek(stream.fileno(), 5, os.SEEK_SET)
+        for tile in range(4):
+            assert [reader.entry(tile, k) for k in range(2)] == entries()[2 * tile : 2 * tile + 2]
+        assert os.lseek(stream.fileno(), 0, os.SEEK_CUR) == place
