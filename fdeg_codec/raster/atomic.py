@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,12 +22,11 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
     try:
         check(target, overwrite)
         place = Path(os.path.realpath(target))
-        stale = _sidecars(place).values()
         with draft_folder(place.parent) as folder:
             draft = folder / f"draft{place.suffix[:8]}"  # whatever GDAL makes of the name, or adds to it
             yield draft
             check(target, overwrite)  # once more: the work may have taken hours
-            _settle(draft, place, stale)
+            _settle(draft, place)
     except OSError as error:
         raise FdegError(f"{target}: cannot be written ({error.strerror or error})") from error
 
@@ -51,20 +50,20 @@ def spare(source: Path | str, target: Path) -> None:
             raise UsageError(f"{target}: is the source itself")
 
 
-def _settle(draft: Path, target: Path, stale: Collection[Path]) -> None:
+def _settle(draft: Path, target: Path) -> None:
     """Move what was written into its place, by one step where it can be done in one.
 
     Where it cannot, because there are sidecars, the target comes last, and goes first if it is there already: whenever the
     process is killed, no picture stands beside another one's sidecars.
     """
-    made = _sidecars(draft)
+    stale, made = _sidecars(target).values(), _sidecars(draft)
     for path in (draft, *made.values()):
         with path.open("rb") as written:
             os.fsync(written.fileno())  # a name must not outlive its bytes when the power fails
     if stale or made:
         target.unlink(missing_ok=True)
     for path in stale:
-        path.unlink()
+        path.unlink(missing_ok=True)
     for suffix, path in made.items():
         path.replace(f"{target}{suffix}")
     draft.replace(target)

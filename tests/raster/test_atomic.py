@@ -31,6 +31,20 @@ def test_what_fails_leaves_all_as_it_was(tmp_path: Path, error: BaseException) -
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"x": "old", "x.aux.xml": "old too"}
 
 
+@pytest.mark.parametrize("comes", [False, True])
+def test_what_lay_beside_the_old_one_is_looked_for_in_the_end(tmp_path: Path, comes: bool) -> None:
+    (tmp_path / "x").write_text("old")
+    if not comes:
+        (tmp_path / "x.aux.xml").write_text("old")
+    with replacing(tmp_path / "x", True) as draft:
+        draft.write_text("new")
+        if comes:
+            (tmp_path / "x.aux.xml").write_text("old")
+        else:
+            (tmp_path / "x.aux.xml").unlink()
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"x": "new"}
+
+
 @pytest.mark.parametrize(
     ("name", "overwrite", "why"),
     [
