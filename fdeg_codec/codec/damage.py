@@ -22,6 +22,17 @@ class Damage:
     lost: list[Loss] = field(default_factory=list)  # filled as nodata
     beside: list[int] = field(default_factory=list)  # tiles next to these: decoded, but a little different
     mended: list[str] = field(default_factory=list)  # flipped bits put right, copies read: nothing is lost by these
+    _noted: set[Loss | int] = field(default_factory=set, repr=False)  # there may be many, and windows that overlap
+
+    def note_loss(self, loss: Loss) -> None:
+        if loss not in self._noted:
+            self._noted.add(loss)
+            self.lost.append(loss)
+
+    def note_beside(self, tile: int) -> None:
+        if tile not in self._noted:
+            self._noted.add(tile)
+            self.beside.append(tile)
 
     def __bool__(self) -> bool:
         return bool(self.lost or self.beside)

@@ -134,7 +134,10 @@ class Decoder:
         for k, tile in enumerate(tiles):
             following = tiles[asked : k + 1 + workers.ahead]
             asked += len(following)
-            self.entries.forget(tile, tiles[asked - 1])
+            if k:
+                self.entries.forget(tile)
+            else:
+                self.entries.begin(tile, tiles[asked - 1])
             for neighbour in (n for known in following for n in self._seen(known, view)):
                 for plane in view.planes:
                     self.entries.request(neighbour, plane, workers)
@@ -167,14 +170,13 @@ class Decoder:
 
     def _note_beside(self, tile: Tile) -> None:
         """A tile of the window is whole, but lies beside one that is lost."""
-        if self._damage is not None and tile.number not in self._damage.beside:
-            self._damage.beside.append(tile.number)
+        if self._damage is not None:
+            self._damage.note_beside(tile.number)
 
     def _note_loss(self, tile: Tile) -> None:
         """If a tile of the window is lost, list it."""
         if self._damage is not None and tile.number in self._broken:
-            loss = Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number]))
-            self._damage.lost += [] if loss in self._damage.lost else [loss]
+            self._damage.note_loss(Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number])))
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""

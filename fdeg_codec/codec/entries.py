@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -32,8 +33,8 @@ class Entries:
         self._header = reader.header
         self._contents = contents
         self._engine = engine
-        self._known: dict[tuple[int, int], Future[Integers | None]] = {}
-        self._hidden: dict[int, bool] = {}  # by tile
+        self._known: OrderedDict[tuple[int, int], Future[Integers | None]] = OrderedDict()  # about in their order
+        self._hidden: OrderedDict[int, bool] = OrderedDict()  # by tile
 
     def latents(self, tile: Tile, plane: int) -> Integers | None:
         """y of a tile, or None where nothing in it is valid."""
@@ -53,13 +54,19 @@ class Entries:
             except BadFileError as error:
                 self._known[key] = failed(error)
 
-    def forget(self, first: Tile, last: Tile) -> None:
-        """Drop latents that no tile from one to another sees: those above, and those below that an earlier window left."""
+    def begin(self, first: Tile, last: Tile) -> None:
+        """Of an earlier window, keep the latents that tiles from one to another see, with which the next one begins."""
         reach = self._header.tile_columns + 1
-        for key in [k for k in self._known if not first.number - reach <= k[0] <= last.number + reach]:
-            del self._known[key]
-        for number in [n for n in self._hidden if n < first.number]:
-            del self._hidden[number]
+        seen = range(first.number - reach, last.number + reach + 1)
+        self._known = OrderedDict((key, self._known[key]) for key in sorted(self._known) if key[0] in seen)
+        self._hidden.clear()
+
+    def forget(self, tile: Tile) -> None:
+        """Drop latents that no tile from this one on sees: those above."""
+        while self._known and next(iter(self._known))[0] < tile.number - self._header.tile_columns - 1:
+            self._known.popitem(last=False)
+        while self._hidden and next(iter(self._hidden)) < tile.number:
+            self._hidden.popitem(last=False)
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -87,7 +94,7 @@ class Entries:
         """The coded residuals of a plane; none where nothing in a tile is valid."""
         with naming(tile, f"residual {plane}"):
             entry = self._reader.entry(tile.number, self._header.planes + self._header.layers + plane)
-            if bool(entry) == self._is_hidden(tile):
+            if bool(entry) == (self.latents(tile, plane) is None):
                 raise BadFileError("it is empty, or is not, unlike its plane")
             return entry
 

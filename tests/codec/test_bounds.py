@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fdeg_codec
+from fdeg_codec.codec import cuts
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.exact import Band, decode_residual, encode_residual
 from fdeg_codec.container.file import Reader
@@ -22,6 +23,7 @@ from fdeg_codec.errors import BadFileError, FdegError, UsageError
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.bound import choose
 from fdeg_codec.raster.mapping import Line
+from tests.conformance import reader
 from tests.fuzz import forge
 from tests.raster.rasters import Samples, coloured, samples, write
 
@@ -186,3 +188,17 @@ def test_every_residual_comes_back(height: int, width: int, seed: int, spread: f
         found.append(code_band(decoder, base[k], valid[k], found, None))
         np.testing.assert_array_equal(found[k].residual[valid[k]], residual[k][valid[k]])
     decoder.finish()
+
+
+def test_a_tile_that_hides_everything_may_say_it_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders may leave such planes, and with them their residuals, empty, but need not."""
+    data = np.full((1, 64, 128), 7, np.int16)
+    data[:, :, 64:] = -1
+    monkeypatch.setattr(cuts.masks, "is_hidden", lambda *_: False)
+    for words in ({}, {"max_error": 1}):
+        fdeg_codec.encode(
+            write(folder / "h.tif", data, nodata=-1), folder / "h.fdg", model="tiny", tile=64, overwrite=True, **words
+        )
+        with fdeg_codec.open(folder / "h.fdg") as scene:
+            assert (abs(scene.read().astype(int) - data) <= (1 if words else 4)).all()
+        assert reader.read(folder / "h.fdg").header["bounded"] == bool(words)
