@@ -30,11 +30,12 @@ CHANCE = 1e-8  # nor quite sure
 TINY = 1e-8  # gradient
 
 # Of `descend`. What a step of one costs beyond the gradient is half of eq. 3's second derivative, in bits: 7.3 to 8.4 as
-# measured, for every latent and lambda (a trained network stands where they are all alike). All that promise a gain at
-# once would spoil each other's; a pass that fails makes the next one more careful, one that does not bolder.
-CURVATURE = 8.0
-SHARE = 0.5
-CAREFUL, CAUTION, BOLDER = 0.7, 1.05, 1.1
+# measured, for every latent and lambda (a trained network stands where they are all alike). Those that promise most promise
+# too much, and more is asked of them at first. All at once would spoil each other's gains; a pass that fails makes the next
+# one more careful, one that does not bolder.
+CURVATURE, FIRST_CURVATURE = 8.0, 14.0
+SHARE, FIRST_SHARE = 0.5, 0.3
+CAREFUL, BOLDER, EASIER = 0.7, 1.1, 0.97
 
 
 class Found(NamedTuple):
@@ -76,7 +77,7 @@ class Slope:
         """The best integers met in some passes from `start`."""
         dice = self._dice()
         y_hat = self._tensor(start)
-        curvature, share = CURVATURE, SHARE
+        curvature, share = FIRST_CURVATURE, FIRST_SHARE
         least, direction, promise = self._look(y_hat)
         for _ in range(passes):
             chosen = _chance(promise, dice) < share
@@ -84,9 +85,9 @@ class Slope:
             cost, *ahead = self._look(trial)
             if cost < least:
                 least, y_hat, (direction, promise) = cost, trial, ahead
-                share = min(SHARE, share * BOLDER)
+                curvature, share = max(CURVATURE, curvature * EASIER), min(SHARE, share * BOLDER)
             else:
-                curvature, share = curvature * CAUTION, share * CAREFUL
+                share *= CAREFUL
         return Found(least, _integers(y_hat))
 
     @torch.enable_grad()

@@ -18,6 +18,7 @@ from tests.pictures import landscape
 from tests.raster.rasters import samples, write
 
 SIDE = 192
+SAMPLE = Path(__file__).parents[2] / "sample" / "landscape.tif"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def test_effort_pays(picture: Path, tmp_path: Path, quality: int, share: float) 
     plain, default, patient = (loss(picture, tmp_path / "x.fdg", effort, quality) for effort in (0, 1, 5))
     assert default < 1.02 * plain
     assert patient < share * min(plain, default)
+
+
+@pytest.mark.parametrize("quality", [2, 5])
+def test_every_effort_pays(tmp_path: Path, quality: int) -> None:
+    with rasterio.open(SAMPLE) as source:
+        path = write(tmp_path / "real.tif", source.read(window=Window(128, 128, SIDE, SIDE)))
+    losses = [loss(path, tmp_path / "x.fdg", effort, quality) for effort in range(5)]
+    assert losses == sorted(losses, reverse=True)
+    assert len(set(losses)) == 5
 
 
 def test_annealing_goes_further(tmp_path: Path) -> None:
