@@ -69,7 +69,9 @@ def _possible(layer: Layer, reader: Reader) -> bool:
             return (whole or single) and reader.header.dtype == "float32"
         case "far":
             return single
-    return (whole and layer.kind in masks.MASK) or (single and layer.kind in masks.ALPHA)
+        case "alpha" | "alpha-only":
+            return single and reader.header.dtype in ("uint8", "uint16")
+    return whole and layer.kind in masks.MASK
 
 
 def _overlap(layers: list[Layer]) -> bool:

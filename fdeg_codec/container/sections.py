@@ -95,7 +95,10 @@ def unpack_numbers(data: bytes, count: int) -> list[float]:
 
 def pack_text(value: Any) -> bytes:
     """A value as JSON: plain behind a 0, or deflated behind a 1 where that is smaller."""
-    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise UnsupportedError("carries metadata with a number that is none (NaN, or infinite)") from error
     if len(plain) > MAX_TEXT:
         raise UnsupportedError(f"carries {len(plain)} bytes of metadata of one kind; {MAX_TEXT} at most")
     small = zlib.compress(plain, 9)
@@ -115,12 +118,16 @@ def unpack_text(data: bytes) -> Any:
             text = data[1:]
         else:
             raise BadFileError("a text section cannot be read")
-        value = json.loads(text)
+        value = json.loads(text.decode(), parse_constant=_refuse)
     except (zlib.error, ValueError, RecursionError) as error:
         raise BadFileError("a text section cannot be read") from error
     if not _shallow(value, MAX_DEPTH):
         raise BadFileError("a text section is nested too deep")
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def number(value: Any) -> float:

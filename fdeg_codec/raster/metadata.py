@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -74,15 +75,14 @@ def describe(source: Any) -> Metadata:
         colours=[c.name for c in source.colorinterp],
         descriptions=list(source.descriptions),
         units=list(source.units),
-        scales=list(source.scales),
-        offsets=list(source.offsets),
+        scales=[scale if math.isfinite(scale) else 1.0 for scale in source.scales],
+        offsets=[offset if math.isfinite(offset) else 0.0 for offset in source.offsets],
     )
 
 
 def _tags(source: Any, band: int) -> dict[str, dict[str, str]]:
     """The tags of a band, or with 0 of the dataset, by namespace."""
-    left_out = (UNREADABLE, *DERIVED_DOCUMENTS)
-    own = [n for n in source.tag_namespaces(band) if n not in DERIVED_NAMESPACES and not n.startswith(left_out)]
+    own = [n for n in source.tag_namespaces(band) if _is_carried(n)]
     tags = {n: _lasting(n, source.tags(band, ns=n or None)) for n in ["", *own]}
     if not band:
         tags[""].pop(COLOUR_KEY, None)
@@ -150,7 +150,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
 def _writable(tags: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Tags by namespace, as `_tags` finds them."""
     known = {strict.text(namespace): strict.texts(t) for namespace, t in tags.items()}
-    if not all(_can_be_written(namespace, t) for namespace, t in known.items()):
+    if not all(_is_carried(namespace) and _can_be_written(namespace, t) for namespace, t in known.items()):
         raise ValueError("tags that no encoder writes")
     return known
 
@@ -243,6 +243,10 @@ def _bands(m: Metadata) -> dict[str, list[Any]]:
 
 def _plain_colours(bands: int) -> list[str]:
     return next((list(c) for c in PLAIN_COLOURS if len(c) == bands), ["undefined"] * bands)
+
+
+def _is_carried(namespace: str) -> bool:
+    return namespace not in DERIVED_NAMESPACES and not namespace.startswith((UNREADABLE, *DERIVED_DOCUMENTS))
 
 
 def _lasting(namespace: str, tags: dict[str, str]) -> dict[str, str]:

@@ -128,6 +128,7 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         assert band in bands if kind in (*ALPHA, "far") else band is None if kind in MASK else band is None or band in bands
         assert kind != "nodata" or "nodata" in sections
         assert kind != "nan" or header["type"] == "float32"
+        assert kind not in ALPHA or header["type"] in ("uint8", "uint16")
         assert kind in (*ALPHA, *MASK, "far", "nodata", "nan")
     if "nodata" in sections:
         each = sections["nodata"] if isinstance(sections["nodata"], list) else [sections["nodata"]] * len(bands)
@@ -159,7 +160,7 @@ def section(name: str, data: bytes) -> Any:
         return struct.unpack(f"<{len(data) // 2}H", data)
     text = {0: bytes, 1: inflate}[data[0]](data[1:])
     assert len(text) <= 2**22
-    return shallow(json.loads(text), 8)
+    return shallow(json.loads(text.decode(), parse_constant=int), 8)
 
 
 def numbers(data: bytes) -> tuple[float, ...]:

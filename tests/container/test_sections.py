@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from typing import Any
@@ -26,7 +27,7 @@ from fdeg_codec.container.varint import write_varint
 from fdeg_codec.errors import BadFileError, UnsupportedError
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=6,
 )
@@ -156,8 +157,18 @@ def test_text_has_at_most_2_to_the_24_bytes(mark: int) -> None:
         b"\2" + b"[1, 2, 3]",
         b"[1, 2, 3]",
         b"\0" + b"[" * 100_000,
+        b"\0[NaN]",
+        b"\0[-Infinity]",
+        b"\0" + "[1]".encode("utf-16"),
+        b"\0" + "[1]".encode("utf-8-sig"),
     ],
 )
 def test_text_that_cannot_be_read_is_a_bad_file(data: bytes) -> None:
     with pytest.raises(BadFileError):
         unpack_text(data)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_are_none_become_no_text(value: float) -> None:
+    with pytest.raises(UnsupportedError, match="a number that is none"):
+        pack_text({"a": [value]})

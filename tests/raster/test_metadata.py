@@ -148,6 +148,14 @@ def test_a_broken_profile_keeps_no_picture_from_being_written(folder: Path) -> N
         assert raster.tags(ns="COLOR_PROFILE") == {"SOURCE_ICC_PROFILE": "AAAA"}
 
 
+def test_scales_that_are_no_numbers_are_left_out(folder: Path) -> None:
+    def describe(target: Any) -> None:
+        target.scales, target.offsets = (np.nan, 2.0, 1.0), (0.0, np.inf, 5.0)
+
+    with rasterio.open(trip(write(folder / "a.tif", samples(3), describe))) as after:
+        assert (after.scales, after.offsets) == ((1, 2, 1), (0, 0, 5))
+
+
 def test_what_describes_the_lost_pixels_is_left_out(folder: Path) -> None:
     source = write(folder / "a.tif", samples(1), lambda t: t.update_tags(1, STATISTICS_MEAN="4", kept="yes"))
     with rasterio.open(trip(source)) as after:
@@ -274,6 +282,8 @@ def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
         (Kind.TAGS, pack_text({"tags": {"": {"a": 1}}, "bands": [3]})),
         (Kind.TAGS, pack_text({"tags": {"xml:A": {"xml:B": "a=b"}}, "bands": []})),
         (Kind.TAGS, pack_text({"tags": {"xml:A": {"xml:A": "<a/>"}}, "bands": []})),
+        (Kind.TAGS, pack_text({"tags": {"GEOLOCATION": {"X_DATASET": "/vsicurl/http://x/y"}}, "bands": []})),
+        (Kind.TAGS, pack_text({"tags": {"json:A": {"a": "b"}}, "bands": []})),
         (Kind.BANDS, pack_text({"colours": ["mauve"]})),
         (Kind.BANDS, pack_text([1])),
     ],
