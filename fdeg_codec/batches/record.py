@@ -19,6 +19,7 @@ from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.atomic import SIDECARS
 
 FOLDER = ".fdeg-batch"
+OF_SENSORS = (".hdr", ".HDR", ".RPB", ".rpb", ".IMD", ".imd", ".tab", ".TAB")  # and of where a raster lies
 
 Words = dict[str, Any]
 Stamp = list[tuple[int, int]]
@@ -113,6 +114,8 @@ def stamp(path: Path) -> Stamp:
     """What tells whether a file, or what lies beside it and says more of it, has changed."""
     ending = path.suffix
     beside = [Path(f"{path}{suffix}") for suffix in SIDECARS]
-    beside += [path.with_suffix(world) for world in (f"{ending}w", f"{ending[:2]}{ending[-1:]}w", ".wld") if ending]
+    worlds = (f"{ending}w", f"{ending[:2]}{ending[-1:]}w", ".wld")
+    beside += [path.with_suffix(other) for other in (*worlds, *OF_SENSORS) if ending]
+    beside += [path.with_name(f"{path.stem}{name}") for name in ("_RPC.TXT", "_rpc.txt")]
     found = [path.stat(), *(other.stat() for other in beside if other.exists())]
     return [(status.st_size, status.st_mtime_ns) for status in found]

@@ -7,7 +7,7 @@ takes for its peak, any other error would look like none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,11 +108,10 @@ def view(path: Path | str) -> Iterator[View]:
         with Scene(path) as scene:
             yield _Fdg(path, scene)
         return
-    with may_lie_nowhere(), reading(CACHE_BYTES):
+    with may_lie_nowhere(), reading(CACHE_BYTES), ExitStack() as opened:
         with readable(path):
-            data = rasterio.open(path)
-        with data:
-            yield _Raster(path, data)
+            raster = _Raster(path, opened.enter_context(rasterio.open(path)))
+        yield raster
 
 
 @contextmanager

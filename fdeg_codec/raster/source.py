@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -40,6 +41,8 @@ ADVICE = {  # what samples of other types can be made into
     "float64": "Float32",
 }
 
+WHITE = {"uint8": 255, "uint16": 65535}
+
 Samples = NDArray[Any]
 
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
@@ -55,7 +58,7 @@ def readable(path: Path | str) -> Iterator[None]:
     """What rasterio finds wrong with a raster, in one line."""
     try:
         yield
-    except RasterioError as error:
+    except (RasterioError, CPLE_BaseError) as error:  # the latter of files beside it
         raise RasterError(f"{path}: not a raster that can be read ({_first_line(error)})") from error
     except UnicodeEncodeError as error:
         raise RasterError(f"{path}: its name is not UTF-8, as GDAL wants it; a link may have another") from error
@@ -111,12 +114,17 @@ class Source:
 
     def _examine(self, bands: int | Sequence[int] | None) -> None:
         d = self._data
-        if d.count == 0:
+        if len(d.subdatasets) > 1 or d.count == 0:
             advice = f"; name one, as {d.subdatasets[0]}" if d.subdatasets else ""
-            raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters and none of its own{advice}")
+            raise UnsupportedError(f"{self.path}: holds {len(d.subdatasets)} rasters, and is none itself{advice}")
         self.indexes = self._chosen(bands)
         self.dtype = self._dtype({d.dtypes[n - 1] for n in self.indexes})
         colours = [d.colorinterp[n - 1] for n in self.indexes]
+        if d.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+            raise UnsupportedError(
+                f"{self.path}: its zeros are white (MINISWHITE), and would come back black; "
+                f"turn it over (gdal_translate -scale 0 {WHITE.get(self.dtype, 1)} {WHITE.get(self.dtype, 1)} 0)"
+            )
         if ColorInterp.palette in colours:
             raise UnsupportedError(
                 f"{self.path}: holds class numbers behind a colour table, which a lossy codec would blur; keep it as it is"
@@ -140,7 +148,7 @@ class Source:
         """The numbers of the bands to encode, from 1, in their new order."""
         if bands is None:
             return list(range(1, self._data.count + 1))
-        bands = [int(bands)] if isinstance(bands, int | np.integer) else list(bands)
+        bands = list(bands) if isinstance(bands, Iterable) else [bands]
         named = ",".join(map(str, bands))
         if not bands or not all(isinstance(n, int | np.integer) and 1 <= n <= self._data.count for n in bands):
             raise UsageError(f"--bands {named}: {self.path} has bands 1 to {self._data.count}")

@@ -22,7 +22,7 @@ import torch
 import fdeg_codec
 from fdeg_codec import api
 from fdeg_codec.batches import threads
-from fdeg_codec.batches.record import FOLDER
+from fdeg_codec.batches.record import FOLDER, stamp
 from fdeg_codec.batches.work import Outcome
 from fdeg_codec.codec.engine import Engine, engine_of
 from fdeg_codec.errors import FdegError, ModelError, UsageError
@@ -260,6 +260,10 @@ class TestResume:
         (folder / "a.tfw").write_text("10\n0\n0\n-10\n5\n5\n")
         (folder / "b.TIF.aux.xml").write_text("<PAMDataset></PAMDataset>")
         left = {"a.fdg": "made", "b.fdg": "made"}
+        before = stamp(folder / "a.tif")
+        (folder / "a_RPC.TXT").write_text("LINE_OFF: 5")
+        assert stamp(folder / "a.tif") != before
+        (folder / "a_RPC.TXT").unlink()
         assert run(resume=True) == dict.fromkeys(TARGETS, "kept") | left
 
     def test_words_that_are_the_default_change_nothing(self, run: Callable[..., dict[str, str]]) -> None:

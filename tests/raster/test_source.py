@@ -235,3 +235,28 @@ def test_rows_across_a_wide_raster_are_read_once(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(source_module, "MOST_CACHE_BYTES", 2 << 20)
     with Source(write(tmp_path / "a.tif", samples(4, "uint16", 8, 1000))):
         assert int(rasterio.env.getenv()["GDAL_CACHEMAX"]) == 1 << 20
+
+
+def test_a_broken_file_of_coefficients_beside_a_raster_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "scene.tif", samples(3))
+    (tmp_path / "scene_RPC.TXT").write_text("x")
+    with pytest.raises(FdegError, match=r"scene_RPC\.TXT"):
+        Source(path)
+    with pytest.raises(FdegError, match=r"scene_RPC\.TXT"), view(path):
+        pass
+
+
+def test_of_several_pages_one_is_to_be_named(tmp_path: Path) -> None:
+    path, pages = tmp_path / "pages.tif", [Image.fromarray(samples(1)[0]) for _ in range(3)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    with pytest.raises(FdegError, match=f"holds 3 rasters, and is none itself; name one, as GTIFF_DIR:1:{path}"):
+        Source(path)
+    with Source(f"GTIFF_DIR:2:{path}") as source:
+        assert (source.height, source.width) == samples(1).shape[1:]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_white_zeros_are_refused_for_what_they_are(tmp_path: Path, dtype: str) -> None:
+    path = write(tmp_path / "a.tif", samples(1).astype(dtype), photometric="MINISWHITE")
+    with pytest.raises(FdegError, match="MINISWHITE"):
+        Source(path)
