@@ -17,7 +17,7 @@ from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
 from fdeg_codec.codec.goal import goal_of
 from fdeg_codec.codec.smaller import check_scale
-from fdeg_codec.errors import UsageError
+from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.raster.atomic import check, replacing
 from fdeg_codec.raster.sink import DRIVERS, driver_of
 from fdeg_codec.weights import DEFAULT_MODEL, by_name
@@ -164,10 +164,13 @@ def _write(path: Path, outcomes: list[Outcome]) -> None:
     """The report: in place of an earlier one, or straight into a pipe or a device."""
     rows = [outcome.as_dict() for outcome in outcomes]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (
-        nullcontext(path) if _is_stream(path) else replacing(path, overwrite=True) as place,
-        place.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
-    ):
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    try:
+        with (
+            nullcontext(path) if _is_stream(path) else replacing(path, overwrite=True) as place,
+            place.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+        ):
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise FdegError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -85,7 +85,7 @@ def main() -> None:
     except OSError as error:  # of standard input or output, or of the folder for temporary files
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be flushed to standard output
         _leave(f"fdeg: {error}", 1)
-    except UnicodeError as error:
+    except UnicodeEncodeError as error:
         _leave(f"fdeg: standard output does not take this ({error}); PYTHONIOENCODING=utf-8:surrogateescape does", 1)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):

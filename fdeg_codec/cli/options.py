@@ -147,8 +147,11 @@ def read_from(name: str, suffix: str = "") -> Iterator[Path | str]:
         raise UsageError("- is standard input, which is closed")
     with draft_folder(Path(tempfile.gettempdir())) as folder:
         path = folder / f"standard-input{suffix}"
-        with path.open("wb") as spool:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
+        try:
+            with path.open("wb") as spool:
+                shutil.copyfileobj(sys.stdin.buffer, spool)
+        except OSError as error:
+            raise FdegError(f"standard input: cannot be kept in {tempfile.gettempdir()} ({error.strerror or error})") from error
         with _called("standard input", path):
             yield path
 

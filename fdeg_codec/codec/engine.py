@@ -195,6 +195,7 @@ def hyper_side(latents: int) -> int:
 
 def load_engine(name_or_print: str | bytes, device: DeviceName, precision: Precision) -> Engine:
     """The engine of a model's name or fingerprint; loaded once per process."""
+    pick_dtype(precision, pick_device(device))  # whatever is said for a name, which a cache may not be able to hold
     fingerprint = name_or_print if isinstance(name_or_print, bytes) else by_name(name_or_print).fingerprint
     return engine_of(fingerprint, device, precision)
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -26,7 +27,10 @@ from fdeg_codec.evaluation.pictures import Kind, Picture, find, kind_of
 from fdeg_codec.evaluation.table import Point
 
 POINTS, ABOUT, CLASSIFIER = "points.csv", "run.json", "classifier.npz"
-NOTED = {"kind", "metrics", "classes", "ndvi", "pictures", "digests", "codecs", "left_out", "problems"}
+NOTED: dict[str, Any] = {
+    **{"kind": str, "metrics": list, "classes": str | None, "ndvi": list | None, "pictures": list},
+    **{"digests": dict, "codecs": dict, "left_out": dict, "problems": dict},
+}
 QUICK_PICTURES = 10
 QUICK_METRICS = ("psnr", "max_error", "ms_ssim")
 
@@ -159,7 +163,7 @@ def describe(out: Path) -> dict[str, Any]:
         about = json.loads((out / ABOUT).read_text())
     except (OSError, ValueError) as error:
         raise FdegError(f"{out / ABOUT}: cannot be read; --overwrite begins anew") from error
-    if not isinstance(about, dict) or not about.keys() >= NOTED:
+    if not isinstance(about, dict) or not all(isinstance(about.get(name, ...), kind) for name, kind in NOTED.items()):
         raise FdegError(f"{out / ABOUT}: is none of this version; --overwrite begins anew")
     return about
 
@@ -220,7 +224,7 @@ def _outcomes(tasks: list[Task], jobs: int) -> Iterator[Outcome]:
             torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=_begin) as pool:
         futures: list[Future[Outcome]] = [pool.submit(measure, task) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -230,6 +234,19 @@ def _outcomes(tasks: list[Task], jobs: int) -> Iterator[Outcome]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _begin() -> None:
+    """In a process of the pool: one thread, and an end when that of the run ends, however it does."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_run, daemon=True).start()
+
+
+def _end_with_run() -> None:
+    run = multiprocessing.parent_process()
+    assert run
+    run.join()
+    os._exit(1)
 
 
 def _train(plan: Plan) -> Path:

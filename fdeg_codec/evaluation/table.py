@@ -59,12 +59,12 @@ def read(path: Path) -> list[Point]:
     kept = whole[: whole.rfind(b"\n") + 1]
     if len(kept) < len(whole):
         path.write_bytes(kept)
-    rows = list(csv.reader(io.StringIO(kept.decode(), newline="")))
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise FdegError(f"{path}: not a table of this version's results; --overwrite begins anew")
     try:
+        rows = list(csv.reader(io.StringIO(kept.decode(), newline="")))
+        if not rows or tuple(rows[0]) != COLUMNS:
+            raise FdegError(f"{path}: not a table of this version's results; --overwrite begins anew")
         return [_point(row) for row in rows[1:]]
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, csv.Error) as error:
         raise FdegError(f"{path}: holds a line that cannot be read ({error}); --overwrite begins anew") from error
 
 

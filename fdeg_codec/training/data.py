@@ -46,6 +46,8 @@ def as_unit(picture: Picture) -> NDArray[np.float32]:
 
 def pictures_in(folder: Path, without: Path | None = None) -> list[Path]:
     """The pictures below `folder`, but for the folder `without`, in the order of their names."""
+    if not folder.is_dir():
+        raise FdegError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'}")
     paths = sorted(files_below(folder, SUFFIXES, without))
     if not paths:
         raise FdegError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")

@@ -219,11 +219,13 @@ class Trainer:
 
 
 def rows_of(log: Path) -> list[dict[str, Any]]:
-    """The rows of a log, but for one that was cut off."""
+    """The rows of a log, but for one that was cut off or damaged."""
     rows = []
-    for line in log.read_text().splitlines():
+    for line in log.read_text(errors="replace").splitlines():
         with suppress(ValueError):
-            rows.append(json.loads(line))
+            row = json.loads(line)
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                rows.append(row)
     return rows
 
 

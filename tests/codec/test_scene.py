@@ -211,7 +211,7 @@ def test_impossible_choices_are_usage_errors(source: Path, choice: dict[str, flo
 @pytest.mark.parametrize(
     "choice",
     [{"quality": "4"}, {"quality": 2.5}, {"tile": 64.0}, {"effort": None}, {"lambda_": "x"}, {"psnr": "30"}, {"device": "gpu"}]
-    + [{"precision": "float64"}],
+    + [{"precision": "float64"}, {"device": ["cpu"]}, {"bands": 2.5}, {"bands": [1.5]}],
 )
 def test_what_is_no_number_or_no_choice_is_a_usage_error(source: Path, choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,22 @@ def test_an_interrupted_run_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatc
     encoded.clear()
     run.run(plan(folder, resume=True, codecs=("jpeg", "webp")))
     assert {codec for _, codec, _ in encoded} == {"webp"}
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("points.csv", lambda data: data[:200] + b"\xff" + data[201:]),
+        ("points.csv", lambda data: data + b'"' + 200_000 * b"x" + b"\n"),
+        ("run.json", lambda data: json.dumps(dict.fromkeys(json.loads(data))).encode()),
+    ],
+)
+def test_a_damaged_run_is_named(folder: Path, fdeg: Run, tmp_path: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
+    words = ["eval", folder, "--out", tmp_path / "run", "--codecs", "jpeg", "--models", "tiny", "--metrics", "psnr"]
+    assert fdeg(*words, "--jobs", "1", "--quick").code == 0
+    path = tmp_path / "run" / name
+    path.write_bytes(damage(path.read_bytes()))
+    assert fdeg(*words, "--jobs", "1", "--quick", "--resume").is_one_line(1, str(path), "--overwrite")
 
 
 @pytest.mark.parametrize(("words", "said"), [({"limit": 0}, "--limit 0"), ({"resume": True, "overwrite": True}, "exclude")])

@@ -138,7 +138,7 @@ def test_a_log_that_was_cut_off_stops_no_training(run: Path, tmp_path: Path) -> 
         find_config(str(run / "small.toml")), load_folder(run / "pictures"), tmp_path / "out", torch.device("cpu")
     )
     trainer.save()
-    (tmp_path / "out" / LOG).write_text('{"step": 0, "loss": 1}\n{"step": 0, "lo')
+    (tmp_path / "out" / LOG).write_bytes(b'{"step": 0, "loss": 1}\n[]\n{"a": 1}\n{"step": "\xff"}\n{"step": 0, "lo')
     trainer.resume()
     assert rows_of(tmp_path / "out" / LOG) == [{"step": 0, "loss": 1}]
 
