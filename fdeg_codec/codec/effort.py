@@ -22,7 +22,7 @@ class Effort(NamedTuple):
     descent: int  # once they are integers
 
 
-_DESCENTS = (0, 0, 1, 2, 4, 8, 16, 40)
+_DESCENTS = (0, 0, 2, 4, 8, 12, 20, 40)
 EFFORTS = (*(Effort(0, passes) for passes in _DESCENTS), Effort(120, 40), Effort(240, 40))
 DEFAULT_EFFORT = 1
 

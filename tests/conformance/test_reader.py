@@ -432,9 +432,7 @@ def test_a_nodata_layer_needs_a_nodata_value(weights: Path, tmp_path: Path, band
     reader.read(tmp_path / "x.fdg")
 
 
-@pytest.mark.parametrize(
-    "value", [-1, 256, 0.5, True, None, "0", "nan", [0, 0, 256], [0, 0, [0]], {}, 1e300, float("inf"), float("nan"), 10**400]
-)
+@pytest.mark.parametrize("value", [-1, 256, 0.5, True, None, "0", "nan", [0, 0, 256], [0, 0, [0]], {}, 1e300, 10**400])
 def test_what_no_sample_can_be_is_no_nodata_value(weights: Path, tmp_path: Path, value: object) -> None:
     encoded(tmp_path, landscape(20, 20))
     forge(tmp_path / "x.fdg", {Kind.NODATA: pack_text(value)}, [])

@@ -239,7 +239,7 @@ def test_minutes_that_are_none(run: Path, tmp_path: Path, minutes: str) -> None:
 
 def test_nothing_is_exported_that_cannot_be_validated(run: Path, tmp_path: Path) -> None:
     words = ("export", run / "out", "small", "--config", run / "small.toml", "--weights", tmp_path / "w")
-    with pytest.raises(FdegError, match="nothing: holds no pictures"):
+    with pytest.raises(FdegError, match="nothing: no such folder"):
         command(*words, "--val", tmp_path / "nothing")
     assert not (tmp_path / "w").exists()
 
