@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fdeg_codec.codec.damage import Damage
-from fdeg_codec.codec.encode import Progress, encode
+from fdeg_codec.codec.encode import encode
+from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.windows import AnyWindow
 from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.devices import DeviceName, Precision

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rasterio.crs import CRS
     from rasterio.transform import Affine
 
-    from fdeg_codec.codec.encode import Progress
+    from fdeg_codec.codec.progress import Progress
 
 
 class Scene:

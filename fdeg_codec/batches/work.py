@@ -13,8 +13,8 @@ import numpy as np
 from fdeg_codec import api
 from fdeg_codec.batches.plan import Job
 from fdeg_codec.batches.record import Stamp, stamp
-from fdeg_codec.codec.encode import Progress
 from fdeg_codec.codec.engine import load_engine
+from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.smaller import shrink_span
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.codec.workers import one_thread_each

@@ -12,11 +12,12 @@ from rasterio.windows import Window
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import order_of
 from fdeg_codec.codec.decode import Decoder
-from fdeg_codec.codec.encode import Progress, describe, write_at
 from fdeg_codec.codec.engine import Engine
+from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.sample import Errors, Sample
 from fdeg_codec.codec.target import OutOfReachError, Target, search
 from fdeg_codec.codec.tiles import Grid, Span
+from fdeg_codec.codec.write import describe, write_at
 from fdeg_codec.container.file import Reader, overhead_of
 from fdeg_codec.container.header import Header, fixed_point
 from fdeg_codec.container.sections import pack_sections

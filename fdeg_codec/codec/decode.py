@@ -128,21 +128,26 @@ class Decoder:
         tile_bytes = h.samples * np.dtype(h.dtype).itemsize // view.scale**2
         return Workers(self._engine.device, len(tiles), tile_bytes, self._engine.work_bytes(h.samples // h.bands, view.bounded))
 
-    def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
-        """Each tile's synthesis, once the latents it sees are under way: those of tiles ahead keep the workers busy."""
+    def _requested(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Tile]:
+        """Each tile, once the latents it sees are under way, and those of tiles ahead, which keep the workers busy."""
         asked = 0
-        for k, tile in enumerate(tiles):
-            following = tiles[asked : k + 1 + workers.ahead]
+        for number, tile in enumerate(tiles):
+            following = tiles[asked : number + 1 + workers.ahead]
             asked += len(following)
-            if k:
+            if number:
                 self.entries.forget(tile)
             else:
                 self.entries.begin(tile, tiles[asked - 1])
-            for neighbour in (n for known in following for n in self._seen(known, view)):
+            for neighbour in (n for later in following for n in self._seen(later, view)):
                 for plane in view.planes:
                     self.entries.request(neighbour, plane, workers)
+            yield tile
+
+    def _jobs(self, tiles: list[Tile], workers: Workers, view: View) -> Iterator[Callable[[], tuple[Samples, Layers]]]:
+        """Each tile's synthesis."""
+        for tile in self._requested(tiles, workers, view):
             seen = self._seen(tile, view)
-            latents = {k: [self._left(n, partial(self.entries.latents, n, k)) for n in seen] for k in view.planes}
+            latents = {plane: [self._left(n, partial(self.entries.latents, n, plane)) for n in seen] for plane in view.planes}
             layers = self._left(tile, partial(self.entries.layers, tile, self._bands(view)))
             residuals = self._left(tile, partial(self._residuals, tile, view))
             if layers is None or residuals is None or tile.number in self._broken:

@@ -1,36 +1,26 @@
-"""A raster to a file, tile by tile."""
+"""A raster to a file: at a quality, a lambda, or where a target is met."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-
-from fdeg_codec.codec import planes
-from fdeg_codec.codec.cuts import encode_tile, order_of, window_of
+from fdeg_codec.codec.aim import aim
 from fdeg_codec.codec.effort import DEFAULT_EFFORT
-from fdeg_codec.codec.engine import Engine, load_engine
+from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.goal import DEFAULT_TILE, goal_of, lambda_within
+from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.target import Target
-from fdeg_codec.codec.tiles import Grid
-from fdeg_codec.codec.workers import Workers
-from fdeg_codec.container.file import Writer
-from fdeg_codec.container.header import MAX_SAMPLES, Header, fixed_point
-from fdeg_codec.container.sections import Kind, Sections, pack_text
+from fdeg_codec.codec.write import write_at
+from fdeg_codec.container.header import fixed_point
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.errors import UnsupportedError, UsageError
-from fdeg_codec.raster import bound, metadata, nodata
+from fdeg_codec.errors import UsageError
 from fdeg_codec.raster.atomic import replacing, spare
 from fdeg_codec.raster.sink import DRIVERS
 from fdeg_codec.raster.source import Source
 from fdeg_codec.weights import DEFAULT_MODEL
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -90,8 +80,6 @@ def encode(
         if max_error is not None and quality is None and lambda_ is None:
             goal = lambda_within(raster, engine.model.lambdas)
         if isinstance(goal, Target):
-            from fdeg_codec.codec.aim import aim
-
             header, met = aim(goal, raster, engine, effort, tile, draft, progress)
         else:
             met, header = True, write_at(fixed_point(goal), raster, engine, effort, tile, draft, progress)
@@ -117,75 +105,3 @@ def _check_target(source: Path | str, target: Path) -> None:
     spare(source, target)
     if target.suffix.lower() in DRIVERS:
         raise UsageError(f"{target}: is the name of a raster; what is encoded goes into .fdg files")
-
-
-def write_at(
-    log2_lambda: int, raster: Source, engine: Engine, effort: int, tile: int, draft: Path, progress: Progress | None
-) -> Header:
-    """The whole file, and its header."""
-    header, sections = describe(raster, engine, log2_lambda, tile)
-    with draft.open("wb") as stream:
-        write(raster, engine, header, sections, effort, stream, progress)
-    return header
-
-
-def describe(raster: Source, engine: Engine, log2_lambda: int, tile: int) -> tuple[Header, Sections]:
-    """Header and sections of the file that `raster` becomes."""
-    low, high = engine.model.lambdas
-    if not fixed_point(low) <= log2_lambda <= fixed_point(high):
-        raise UsageError(f"--model {engine.model.name}: made for lambda {low:g} to {high:g}")
-    order = order_of(raster)
-    try:
-        sections = metadata.to_sections(raster.metadata)
-    except UnsupportedError as error:
-        raise UnsupportedError(f"{raster.path}: {error}") from error
-    optional = {Kind.MAPPING: raster.mapping.pack(), Kind.ORDER: planes.pack(order)}
-    if any(value is not None for value in raster.rules.nodata):
-        optional[Kind.NODATA] = nodata.pack(raster.rules.nodata)
-    if raster.layers:
-        optional[Kind.LAYERS] = pack_text(raster.layers)
-    if raster.max_error is not None:
-        optional[Kind.BOUND] = bound.pack(raster.max_error, raster.bounds)
-    sections |= {kind: data for kind, data in optional.items() if data}
-    header = Header(
-        fingerprint=engine.model.fingerprint,
-        dtype=raster.dtype,
-        bands=raster.bands,
-        height=raster.height,
-        width=raster.width,
-        tile=tile,
-        log2_lambda=log2_lambda,
-        planes=len(planes.groups(order)),
-        layers=len(raster.layers),
-        bounded=raster.max_error is not None,
-    )
-    if header.samples > MAX_SAMPLES:
-        raise UsageError(f"--tile {tile}: a tile of {raster.bands} bands is too large for a decoder's memory; make it smaller")
-    return header, sections
-
-
-def write(
-    raster: Source,
-    engine: Engine,
-    header: Header,
-    sections: Sections,
-    effort: int,
-    stream: BinaryIO,
-    progress: Progress | None,
-) -> None:
-    """All bytes of the file."""
-    writer = Writer(stream, header, sections)
-    grid = Grid(header.height, header.width, header.tile)
-    total = grid.down * grid.across
-    groups = planes.groups(order_of(raster))
-    encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
-    jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in grid)
-    tile_bytes = header.samples * np.dtype(header.dtype).itemsize
-    work_bytes = engine.work_bytes(header.samples // header.bands, header.bounded, effort > DEFAULT_EFFORT)
-    with Workers(engine.device, total, tile_bytes, work_bytes) as workers:
-        for done, entries in enumerate(workers.in_order(jobs), 1):
-            for entry in entries:
-                writer.add(entry)
-            if progress:
-                progress(done, total)
-    writer.finish()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fdeg_codec.codec.encode import Progress
+from fdeg_codec.codec.progress import Progress
 from fdeg_codec.errors import RasterError, UsageError
 from fdeg_codec.evaluation import metrics
 from fdeg_codec.evaluation.metrics import Tally

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from fdeg_codec import __version__
-from fdeg_codec.codec.encode import Progress
+from fdeg_codec.codec.progress import Progress
 from fdeg_codec.errors import FdegError, UsageError
 from fdeg_codec.evaluation import metrics, ours, rivals, table
 from fdeg_codec.evaluation.classifier import save, train
