@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -88,6 +89,11 @@ class Scene:
         reader = Salvager(self._stream)
         self.damage.mended = reader.mended
         return reader
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file for itself."""
+        words = {"device": self._device, "precision": self._precision, "preview": self._preview, "salvage": self._salvage}
+        return partial(Scene, self.path.absolute(), **words, max_pixels=self._max_pixels), ()
 
     def __enter__(self) -> Scene:
         return self

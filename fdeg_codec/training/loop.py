@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -242,6 +243,9 @@ def _checkpoint(config: Config, out: Path, device: torch.device) -> Iterator[dic
     """The checkpoint in a folder. What fails in the block does so because it is of another network."""
     path = find_checkpoint(out)
     try:
+        with ZipFile(path) as archive:
+            if archive.testzip():
+                raise BadZipFile("a checksum is wrong")
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # whatever reading a damaged pickle comes to
         raise FdegError(f"{path}: cannot be read as a checkpoint; fdeg train --overwrite begins anew") from error

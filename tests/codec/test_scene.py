@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,16 @@ def test_a_closed_scene_closes_its_file(file: Path) -> None:
     with fdeg_codec.open(file) as scene:
         stream = scene._stream
     assert stream.closed
+
+
+def test_a_scene_goes_to_other_processes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    with fdeg_codec.open(file.name, precision="float32", max_pixels=10**6) as scene:
+        packed, wanted = pickle.dumps(scene), scene.read()
+    monkeypatch.chdir("/")
+    with pickle.loads(packed) as again:
+        np.testing.assert_array_equal(again.read(), wanted)
+        assert (again._precision, again._max_pixels) == ("float32", 10**6)
 
 
 def test_encoding_twice_gives_the_same_bytes(source: Path, file: Path) -> None:

@@ -196,7 +196,9 @@ def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(run: Path, tmp_pa
             with pytest.raises(FdegError, match=r"checkpoint\.pt: not of the network of --config wide; name the one"):
                 command(*words, tmp_path / "wide.toml")
     whole = (out / "checkpoint.pt").read_bytes()
-    for data in (whole[: len(whole) // 2], b"no checkpoint", b""):
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for data in (whole[: len(whole) // 2], bytes(flipped), b"no checkpoint", b""):
         (out / "checkpoint.pt").write_bytes(data)
         for words in (again, exporting):
             with pytest.raises(FdegError, match=r"checkpoint\.pt: cannot be read as a checkpoint"):
