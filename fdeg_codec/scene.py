@@ -92,7 +92,12 @@ class Scene:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the file for itself."""
-        words = {"device": self._device, "precision": self._precision, "preview": self._preview, "salvage": self._salvage}
+        words: dict[str, Any] = {
+            "device": self._device,
+            "precision": self._precision,
+            "preview": self._preview,
+            "salvage": self._salvage,
+        }
         return partial(Scene, self.path.absolute(), **words, max_pixels=self._max_pixels), ()
 
     def __enter__(self) -> Scene:
