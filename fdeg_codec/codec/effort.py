@@ -41,4 +41,5 @@ def encode_picture(
     found = slope.descend(start, descent)
     if annealing:  # pays at high rates, and not always at low ones
         found = min(found, slope.descend(slope.anneal(y, start, annealing), descent), key=lambda f: f.cost)
-    return encode_plane(predictor, z, found.latents)
+    coded = (entry, start), encode_plane(predictor, z, found.latents)
+    return min(coded, key=lambda c: 8 * len(c[0]) + slope.error(c[1]))  # a tiny picture's few words may not get fewer

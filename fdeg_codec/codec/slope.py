@@ -90,6 +90,11 @@ class Slope:
                 share *= CAREFUL
         return Found(least, _integers(y_hat))
 
+    @torch.no_grad()
+    def error(self, latents: Integers) -> float:
+        """The part of their cost that is error."""
+        return self._error(self._tensor(latents)).item()
+
     @torch.enable_grad()
     def _gradient(self, latents: Tensor, warmth: float, dice: torch.Generator) -> Tensor:
         """Of the cost of one draw."""

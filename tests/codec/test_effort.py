@@ -59,6 +59,18 @@ def test_every_effort_pays(tmp_path: Path, quality: int) -> None:
     assert len(set(losses)) == 5
 
 
+@pytest.mark.parametrize(("height", "width", "lambda_"), [(3, 17, 300), (64, 64, 700), (1, 1, 4096)])
+def test_no_effort_makes_a_tiny_picture_worse(tmp_path: Path, height: int, width: int, lambda_: float) -> None:
+    path = write(tmp_path / "tiny.tif", landscape(height, width, seed=1))
+
+    def cost(effort: int) -> float:
+        report = fdeg_codec.encode(path, tmp_path / "x.fdg", effort=effort, lambda_=lambda_, tile=64, overwrite=True)
+        with rasterio.open(path) as raster, fdeg_codec.open(tmp_path / "x.fdg") as scene:
+            return report.bpp + lambda_ * mean_squared_error(raster.read() / 255, scene.read() / 255)
+
+    assert max(cost(effort) for effort in (2, 5, 7)) <= 1.001 * cost(1)
+
+
 def test_annealing_goes_further(tmp_path: Path) -> None:
     path = tmp_path / "picture.tif"
     with rasterio.open(path, "w", driver="GTiff", width=96, height=96, count=3, dtype="uint8") as raster:
