@@ -41,5 +41,7 @@ def encode_picture(
     found = slope.descend(start, descent)
     if annealing:  # pays at high rates, and not always at low ones
         found = min(found, slope.descend(slope.anneal(y, start, annealing), descent), key=lambda f: f.cost)
-    coded = (entry, start), encode_plane(predictor, z, found.latents)
-    return min(coded, key=lambda c: 8 * len(c[0]) + slope.error(c[1]))  # a tiny picture's few words may not get fewer
+    less, other = encode_plane(predictor, z, found.latents)
+    if len(less) >= len(entry) and slope.error(other) >= slope.error(start):  # a tiny picture's few words got no fewer
+        return entry, start
+    return less, other
