@@ -69,8 +69,8 @@ def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.IntRange(0, 9),
             default=1,
             show_default=True,
-            help="0 rounds; more spends time for fewer bits: 2 takes several times as long as 1, 7 some thirty times, "
-            "9 more than two hundred.",
+            help="0 rounds; more spends time for fewer bits: 2 takes some seven times as long as 1, 4 some twenty, "
+            "7 some seventy, 9 some five hundred.",
         ),
         device,
         precision,
