@@ -69,7 +69,7 @@ def _possible(layer: Layer, reader: Reader) -> bool:
             return (whole or single) and reader.header.dtype == "float32"
         case "far":
             return single
-        case "alpha" | "alpha-only":
+        case kind if kind in masks.ALPHA:
             return single and reader.header.dtype in ("uint8", "uint16")
     return whole and layer.kind in masks.MASK
 

@@ -41,8 +41,6 @@ ADVICE = {  # what samples of other types can be made into
     "float64": "Float32",
 }
 
-WHITE = {"uint8": 255, "uint16": 65535}
-
 Samples = NDArray[Any]
 
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
@@ -121,9 +119,10 @@ class Source:
         self.dtype = self._dtype({d.dtypes[n - 1] for n in self.indexes})
         colours = [d.colorinterp[n - 1] for n in self.indexes]
         if d.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+            white = f"{mapping.bounds(self.dtype)[1]:.0f}"
             raise UnsupportedError(
                 f"{self.path}: its zeros are white (MINISWHITE), and would come back black; "
-                f"turn it over (gdal_translate -scale 0 {WHITE.get(self.dtype, 1)} {WHITE.get(self.dtype, 1)} 0)"
+                f"turn it over (gdal_translate -scale 0 {white} {white} 0)"
             )
         if ColorInterp.palette in colours:
             raise UnsupportedError(
