@@ -14,10 +14,10 @@ from torch import Tensor
 from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
 from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
 from fdeg_codec.errors import ModelError
-from fdeg_codec.networks.context import Cells, passes
+from fdeg_codec.networks.context import REACH, Cells, passes
 from fdeg_codec.networks.entropy_model import EntropyModel, Spoken
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
-from fdeg_codec.networks.layers import channels_last
+from fdeg_codec.networks.layers import lay_out
 from fdeg_codec.weights import Model, by_fingerprint, by_name
 
 Floats = NDArray[np.float64]
@@ -44,9 +44,8 @@ class Engine:
             self.net.load_state_dict({name: t.float() for name, t in tensors.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{model.path}: its tensors do not fit the network its manifest describes") from error
-        self.net.to(self.device).eval().requires_grad_(False)
-        channels_last(self.net)
-        self.net.entropy.double()
+        lay_out(self.net.to(self.device).eval().requires_grad_(False))
+        lay_out(self.net.entropy.double(), torch.contiguous_format)
         self.spoken = lru_cache(maxsize=2)(self._spoken)
 
     @cached_property
@@ -96,7 +95,9 @@ class Engine:
 
     @cached_property
     def _double(self) -> FDEGCNet:
-        return deepcopy(self.net).double()
+        net = deepcopy(self.net).double()
+        lay_out(net, torch.contiguous_format)
+        return net
 
     @property
     def has_linear_path(self) -> bool:
@@ -136,7 +137,7 @@ class Predictor:
     """The entropy model at one lambda, in float64: what codec/tile.py asks on either side of the channel."""
 
     _parts: Spoken
-    _natural: Tensor  # y (1, row, column, speaking), in natural units; 0 where not yet known
+    _padded: Tensor  # y (1, row, column, speaking) and what the context sees around it, in natural units; 0 where not yet known
     _known: Tensor  # that of the cells that are next (1, cell, speaking)
 
     def __init__(self, engine: Engine, log2_lambda: int) -> None:
@@ -162,19 +163,19 @@ class Predictor:
         z_hat = self._engine.tensor(z).double().permute(2, 0, 1)[None]
         features = self._model.features(z_hat, self._level)[:, :, :height, :width]
         self._features = features.permute(0, 2, 3, 1).contiguous()
-        self._natural = features.new_zeros(1, height, width, int(speaking.sum()))
+        self._padded = features.new_zeros(1, height + 2 * REACH, width + 2 * REACH, int(speaking.sum()))
         self._cells: Cells | None = None
 
     @torch.inference_mode()
     def turn_to(self, cells: Cells) -> None:
         """The cells that are next; what was learned of those before is part of the picture now."""
         if self._cells is not None:
-            self._natural[:, self._cells[0], self._cells[1]] = self._known
+            self._padded[:, self._cells[0] + REACH, self._cells[1] + REACH] = self._known
         self._cells = cells
         model, weight = self._model.context, self._parts.context
-        context = model.at(self._natural, cells, weight) if model is not None and weight is not None else None
+        context = model.at(self._padded, cells, weight) if model is not None and weight is not None else None
         self._hidden = self._model.hidden(self._features[:, cells[0], cells[1]], context, self._level)
-        self._known = self._hidden.new_zeros(*self._hidden.shape[:2], self._natural.shape[-1])
+        self._known = self._hidden.new_zeros(*self._hidden.shape[:2], self._padded.shape[-1])
 
     @torch.inference_mode()
     def grid(self, number: int) -> Floats:

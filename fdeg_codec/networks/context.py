@@ -97,21 +97,20 @@ class Context(nn.Module):
             out = out + seen
         return out
 
-    def at(self, y: Tensor, cells: Cells, weight: Tensor) -> Tensor | None:
-        """Features (sample, cell, feature) of `cells` of `y` (sample, row, column, latent); None where all are zero.
+    def at(self, padded: Tensor, cells: Cells, weight: Tensor) -> Tensor | None:
+        """Features (sample, cell, feature) of `cells` of y (sample, row, column, latent); None where all are zero.
 
-        `weight` (tap, latent, feature) is that of the latents in `y`.
+        `padded` is y with REACH rows and columns of zeros on every side, `weight` (tap, latent, feature) that of its latents.
         """
         rows, columns = cells
         turn = turns(self.kind, rows[:1], columns[:1])
         seeing = [k for k in self._kernels(weight) if k[0].by is None or turn in k[0].by]
         if not seeing:
             return None
-        padded = F.pad(y, (0, 0, REACH, REACH, REACH, REACH))
         cell = rows * padded.shape[2] + columns
-        features = y.new_zeros(())
+        features = padded.new_zeros(())
         for part, kernel, bias in seeing:
             places = cell[:, None] + [r * padded.shape[2] + c for r, c in part.taps]
-            seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(y.device))
-            features = features + (product(seen.view(len(y), len(rows), -1), kernel.flatten(0, 1)) + bias)
+            seen = padded.flatten(1, 2).index_select(1, torch.from_numpy(places.ravel()).to(padded.device))
+            features = features + (product(seen.view(len(padded), len(rows), -1), kernel.flatten(0, 1)) + bias)
         return features

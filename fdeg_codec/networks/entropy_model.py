@@ -44,7 +44,7 @@ class Slice(NamedTuple):
     channels: slice  # among those that speak
     earlier: Tensor | None  # (earlier channel, fusion); None where nothing in a cell is decoded before
     offset: Tensor | None  # (fusion)
-    weight: Tensor  # (row, fusion, channel)
+    weight: Tensor  # (fusion, row and channel)
     bias: Tensor  # (row, 1, channel)
 
 
@@ -148,9 +148,9 @@ class EntropyModel(nn.Module):
             logits, means, log_scales = last
             means *= MEAN_STEPS * torch.exp(gain[which])[:, None]
             log_scales[..., -1] += gain[which] - math.log(SCALE_MIN)
-            rows = torch.cat((means, log_scales / LOG_SCALE_STEP, logits[1:] - logits[0])).transpose(1, 2).contiguous()
+            rows = torch.cat((means, log_scales / LOG_SCALE_STEP, logits[1:] - logits[0])).transpose(1, 2)
             channels = slice(done, done + len(which))
-            slices.append(Slice(channels, earlier, offset, rows[:, :-1], rows[:, -1:]))
+            slices.append(Slice(channels, earlier, offset, rows[:, :-1].transpose(0, 1).flatten(1), rows[:, -1:]))
             done = channels.stop
         context = self.context.weight[:, speaking] if self.context is not None else None
         return Spoken(torch.exp(-gain[speaking]), context, tuple(slices))
@@ -164,7 +164,8 @@ class EntropyModel(nn.Module):
             told = product(natural[..., : part.channels.start].flatten(0, 1), part.earlier).view_as(hidden)
             hidden = add(add(told, part.offset), hidden)
         described: Tensor = self.body(hidden)
-        rows = add(product(described.flatten(0, 1), part.weight), part.bias)
+        told = product(described.flatten(0, 1), part.weight).unflatten(1, (len(part.bias), -1)).transpose(0, 1)
+        rows = torch.add(told, part.bias, out=told.new_empty(told.shape))
         rows[:COMPONENTS].clamp_(-MEAN_LIMIT, MEAN_LIMIT)
         rows[COMPONENTS:-2].clamp_(0, SCALES - 1)
         logits = rows[-2:]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from fdeg_codec.networks.gdn import GDN
 
 SLOPE = 0.01
-UNFOLDED = 4 << 20  # bytes of what a convolution in float64 sees, at a time: nine times its input
+SEEN = 4 << 20  # bytes of what a convolution in float64 sees, at a time: nine times its input
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -30,21 +30,30 @@ class Linear(nn.Linear):
         return y if self.bias is None else add(y, self.bias)
 
 
+def seen(x: Tensor, kernel: tuple[int, ...], stride: int = 1) -> Tensor:
+    """What a kernel sees of `x` at each of its places: (sample, channel, kernel row, kernel column, row, column)."""
+    return x.unfold(2, kernel[0], stride).unfold(3, kernel[1], stride).permute(0, 1, 4, 5, 2, 3)
+
+
+def by_product(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
+    """Whether a layer is computed as a matrix product: in float64, where the CPU's own kernels are slow."""
+    return x.dtype == layer.weight.dtype == torch.float64
+
+
 class Conv2d(nn.Conv2d):
-    """A convolution that is a matrix product in float64, where the CPU's own kernels are slow."""
+    """A convolution that is a matrix product in float64."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype != self.weight.dtype or x.element_size() < 8 or self.groups > 1:
+        if not by_product(self, x):
             return super().forward(x)
         (s, _), (p, q), (kh, kw) = self.stride, (int(self.padding[0]), int(self.padding[1])), self.kernel_size
         x = F.pad(x, (q, q, p, p))
         b, c, h, w = x.shape
         out_h, out_w = (h - kh) // s + 1, (w - kw) // s + 1
         y = x.new_empty(b, self.out_channels, out_h, out_w)
-        rows = max(UNFOLDED // (c * kh * kw * out_w * x.element_size()), 1)
+        rows = max(SEEN // (c * kh * kw * out_w * x.element_size()), 1)
         for top in range(0, out_h, rows):
-            seen = x[:, :, top * s : (min(top + rows, out_h) - 1) * s + kh]
-            columns = F.unfold(seen, self.kernel_size, stride=s) if kh * kw * s > 1 else seen.flatten(2)
+            columns = seen(x[:, :, top * s : (min(top + rows, out_h) - 1) * s + kh], (kh, kw), s).reshape(b, c * kh * kw, -1)
             y[:, :, top : top + rows] = product(self.weight.flatten(1), columns).unflatten(2, (-1, out_w))
         return y if self.bias is None else y.add_(self.bias[:, None, None])
 
@@ -53,9 +62,24 @@ def conv(i: int, o: int, kernel: int = 3, stride: int = 1, bias: bool = True) ->
     return Conv2d(i, o, kernel, stride, padding=kernel // 2, bias=bias)
 
 
-def up(i: int, o: int, kernel: int = 3) -> nn.ConvTranspose2d:
-    """A stride-2 transposed convolution that exactly doubles height and width."""
-    return nn.ConvTranspose2d(i, o, kernel, 2, padding=kernel // 2, output_padding=1)
+class Doubling(nn.ConvTranspose2d):
+    """A transposed convolution that exactly doubles height and width; a matrix product in float64."""
+
+    def __init__(self, i: int, o: int, kernel: int) -> None:
+        super().__init__(i, o, kernel, 2, padding=kernel // 2, output_padding=1)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if not by_product(self, x):
+            return super().forward(x, output_size)
+        assert self.bias is not None
+        patches = product(self.weight.flatten(1).t(), x.flatten(2))
+        side, (h, w) = self.kernel_size[0], x.shape[2:]
+        y = F.fold(patches, (2 * h, 2 * w), side, padding=side // 2, stride=2)
+        return y.add_(self.bias[:, None, None])
+
+
+def up(i: int, o: int, kernel: int = 3) -> Doubling:
+    return Doubling(i, o, kernel)
 
 
 class Patches(nn.ConvTranspose2d):
@@ -133,9 +157,9 @@ def add(fresh: Tensor, other: Tensor) -> Tensor:
     return fresh + other if fresh.requires_grad else fresh.add_(other)
 
 
-def channels_last(net: nn.Module) -> nn.Module:
-    """Every convolution's weights in the memory order its kernels are fastest in."""
+def lay_out(net: nn.Module, order: torch.memory_format = torch.channels_last) -> nn.Module:
+    """Every convolution's weights in a memory order: its kernels are fastest in the default, products in the other."""
     for p in net.parameters():
         if p.dim() == 4:
-            p.data = p.data.contiguous(memory_format=torch.channels_last)
+            p.data = p.data.contiguous(memory_format=order)
     return net

@@ -6,22 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fdeg_codec.networks.layers import conv
+from fdeg_codec.networks.layers import conv, seen
 
 
 class Depthwise(nn.Conv2d):
     """A convolution of each channel by itself; in float64, for which the CPU has no good kernel, a sum of taps."""
 
     def __init__(self, c: int, rows: int, columns: int) -> None:
-        self.margins = rows // 2, columns // 2
-        super().__init__(c, c, (rows, columns), padding=self.margins, groups=c)
+        super().__init__(c, c, (rows, columns), padding=(rows // 2, columns // 2), groups=c)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.element_size() < 8:
             return super().forward(x)
         assert self.bias is not None
-        taps = F.unfold(x, self.kernel_size, padding=self.margins).unflatten(1, (x.shape[1], -1))
-        return ((taps * self.weight.flatten(2).transpose(1, 2)).sum(2) + self.bias[:, None]).view_as(x)
+        rows, columns = (side // 2 for side in self.kernel_size)
+        taps = seen(F.pad(x, (columns, columns, rows, rows)), self.kernel_size) * self.weight.transpose(0, 1)[..., None, None]
+        return taps.sum((2, 3)) + self.bias[:, None, None]
 
 
 class MCAM(nn.Module):

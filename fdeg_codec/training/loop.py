@@ -22,7 +22,7 @@ from torch import Tensor
 from fdeg_codec.devices import multiplies_bfloat16
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.fdegcnet import FDEGCNet
-from fdeg_codec.networks.layers import channels_last
+from fdeg_codec.networks.layers import lay_out
 from fdeg_codec.training.config import CROP_UNIT, Config
 from fdeg_codec.training.data import Ahead, Crops, Picture, as_unit
 from fdeg_codec.training.loss import forward, objective
@@ -63,7 +63,7 @@ class Trainer:
         self.batches = Ahead(self.crops, 0 if device.type == "cpu" else (os.cpu_count() or 1))
         self.net = FDEGCNet(config.architecture)
         initialise(self.net, config, self.crops)
-        channels_last(self.net.to(self.device))
+        lay_out(self.net.to(self.device))
         self.average = [p.detach().clone() for p in self.net.parameters()]
         self.optimiser = torch.optim.Adam(self._groups(), fused=True)
         self.seed = config.seed
@@ -144,7 +144,7 @@ class Trainer:
         twin = FDEGCNet(self.config.architecture).to(self.device)
         for p, mean in zip(twin.parameters(), self.average, strict=True):
             p.data.copy_(mean)
-        channels_last(twin)
+        lay_out(twin)
         return twin.eval()
 
     def save(self) -> None:

@@ -14,7 +14,8 @@ from fdeg_codec.networks.context import PARTS, Context, passes, turns
 from fdeg_codec.networks.entropy_model import EntropyModel
 from fdeg_codec.networks.gains import PerLevel
 from fdeg_codec.networks.gdn import GDN
-from fdeg_codec.networks.layers import Conv2d, Patches, Up, channels_last, conv, up
+from fdeg_codec.networks.layers import Conv2d, Patches, Up, conv, lay_out, up
+from fdeg_codec.networks.mcam import Depthwise
 from fdeg_codec.networks.odam import ODAM
 from fdeg_codec.networks.odconv import KERNELS, ODConv
 from fdeg_codec.networks.prior import FactorizedPrior
@@ -24,7 +25,7 @@ from fdeg_codec.networks.prior import FactorizedPrior
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2)])
 def test_float64_convolution_is_a_convolution(monkeypatch: pytest.MonkeyPatch, kernel: int, stride: int, rows: int) -> None:
     """However many rows of its output are made at a time; one at least."""
-    monkeypatch.setattr(layers, "UNFOLDED", rows * 5 * kernel**2 * -(-12 // stride) * 8)
+    monkeypatch.setattr(layers, "SEEN", rows * 5 * kernel**2 * -(-12 // stride) * 8)
     layer = conv(5, 7, kernel, stride).double()
     x = torch.randn(2, 5, 9, 12, dtype=torch.float64)
     expected = F.conv2d(x, layer.weight, layer.bias, stride, kernel // 2)
@@ -32,13 +33,22 @@ def test_float64_convolution_is_a_convolution(monkeypatch: pytest.MonkeyPatch, k
     assert isinstance(layer, Conv2d)
 
 
-def test_up_doubles() -> None:
-    assert up(4, 3)(torch.rand(1, 4, 5, 7)).shape == (1, 3, 10, 14)
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_up_doubles(dtype: torch.dtype, kernel: int) -> None:
+    layer, x = up(4, 3, kernel).to(dtype), torch.randn(2, 4, 5, 7, dtype=dtype)
+    assert layer(x).shape == (2, 3, 10, 14)
+    torch.testing.assert_close(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 2, kernel // 2, 1))
+
+
+def test_depthwise_in_float64_is_a_convolution() -> None:
+    layer, x = Depthwise(5, 3, 1).double(), torch.randn(2, 5, 6, 7, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight, layer.bias, padding=(1, 0), groups=5))
 
 
 def test_the_shortcut_upwards_is_a_transposed_convolution() -> None:
     """Forwards and backwards, with the sizes at which torch 2.13's own corrupts memory."""
-    block = channels_last(Up(8, 8))
+    block = lay_out(Up(8, 8))
     x = torch.randn(2, 8, 32, 32).contiguous(memory_format=torch.channels_last)
     out = block(x)
     shortcut = F.conv_transpose2d(x, block.shortcut.weight.detach(), block.shortcut.bias, 2, output_padding=1)
@@ -49,7 +59,7 @@ def test_the_shortcut_upwards_is_a_transposed_convolution() -> None:
 
 
 def test_patches_are_a_transposed_convolution() -> None:
-    layer = channels_last(Patches(6, 3, 4))
+    layer = lay_out(Patches(6, 3, 4))
     x = torch.randn(2, 6, 5, 7).contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(layer(x), F.conv_transpose2d(x, layer.weight, layer.bias, 4))
 
@@ -134,9 +144,10 @@ def test_context_by_passes_is_the_convolution_of_training(kind) -> None:
     torch.nn.init.normal_(context.bias)
     y = torch.randn(2, 6, 7, 9, dtype=torch.float64)
     whole = context(y).permute(0, 2, 3, 1)
-    known = torch.zeros(2, 7, 9, 6, dtype=torch.float64)
+    padded = torch.zeros(2, 7 + 4, 9 + 4, 6, dtype=torch.float64)
+    known = padded[:, 2:-2, 2:-2]
     for cells in passes(kind, 7, 9):
-        features = context.at(known, cells, context.weight)
+        features = context.at(padded, cells, context.weight)
         expected = whole[:, cells[0], cells[1]]
         torch.testing.assert_close(torch.zeros_like(expected) if features is None else features, expected)
         known[:, cells[0], cells[1]] = y.permute(0, 2, 3, 1)[:, cells[0], cells[1]]
@@ -152,9 +163,10 @@ def test_mixtures_slice_by_slice_are_those_of_training(kind) -> None:
     y, level = torch.randn(2, 6, 5, 4, dtype=torch.float64), torch.tensor([0.3, 4.0], dtype=torch.float64)
     whole = [t.unflatten(2, (5, 4)) for t in model(features, y, level)]
     natural = (y * torch.exp(-model.y_gain(level))[:, :, None, None]).permute(0, 2, 3, 1)
-    known = torch.zeros_like(natural)
+    padded = F.pad(torch.zeros_like(natural), (0, 0, 2, 2, 2, 2))
+    known = padded[:, 2:-2, 2:-2]
     for rows, columns in passes(kind, 5, 4):
-        context = model.context.at(known, (rows, columns), model.context.weight) if model.context else None
+        context = model.context.at(padded, (rows, columns), model.context.weight) if model.context else None
         hidden = model.hidden(features[:, :, rows, columns].transpose(1, 2), context, level)
         for number, part in enumerate(model.slices):
             mixture = model.mixture(hidden, number, known[:, rows, columns], level)
