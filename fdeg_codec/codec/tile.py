@@ -39,7 +39,7 @@ def walk(
     out = np.zeros((*shape, predictor.latent), np.int32)
     if speaking.any():
         predictor.begin(z, *shape, speaking)
-        known = None if y is None else y[..., speaking]
+        known = None if y is None else np.compress(speaking, y, axis=-1)  # cells together, unlike by an index
         out[..., speaking] = _code_spoken(coder, predictor, (*shape, speaking.sum()), known, rounding)
     return z, out
 
