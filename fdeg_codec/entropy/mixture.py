@@ -7,7 +7,7 @@ Where the window is a single value the latent is sure and takes no symbol at all
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # 2^-13 of all probability is set aside for what the mixture thinks impossible: half of it or less is shared evenly, the
 # rest goes to the escape. Trained networks are wrong more often than their tails say.
 SPARED = 13
+_HALVES = np.array(HALVES, np.int32)
 CHUNK = 1 << 18  # frequencies made at once, so that they stay in the cache; the bytes do not depend on it
 
 
@@ -72,33 +73,48 @@ def frequencies(mixture: Mixtures, which: NDArray[np.intp], half: int) -> Floats
 
 
 def code_latents(coder: Coder, mixture: Mixtures, values: Integers | None) -> Integers:
-    """Code the values (n) of latents, in either direction."""
+    """Code the values (n) of latents, in either direction: window by window, then how far out those are that escaped."""
+    order = np.argsort(mixture.windows, kind="stable")
+    counts = np.bincount(mixture.windows, minlength=len(HALVES))
+    halves = np.repeat(_HALVES, counts)
+    distances = None if values is None else (values - mixture.centres).take(order)
+    known = None if distances is None else _symbols(distances, halves)
+    symbols = np.empty(len(order), np.int32)
+    if sure := int(counts[0]):
+        symbols[:sure] = _code_strays(coder, sure, None if known is None else known[:sure])
+    for some, half in _chunks(counts.tolist()):
+        rows = frequencies(mixture, order[some], half)
+        symbols[some] = coder.symbols(rows, None if known is None else known[some])
     out = mixture.centres.copy()
-    distances = None if values is None else values - out
-    for window, half in enumerate(HALVES):
-        members = np.flatnonzero(mixture.windows == window)
-        known = None if distances is None else distances[members]
-        if half:
-            chunk = CHUNK // (2 * half + 2)
-            chunks = [members[start : start + chunk] for start in range(0, len(members), chunk)]
-            rows = (frequencies(mixture, some, half) for some in chunks)
-            out[members] += _code_distances(coder, rows, half, known)
-        else:
-            strays, far = _code_strays(coder, len(members), known)
-            out[members[strays]] += far
+    out[order] += _code_distances(coder, symbols, halves, distances)
     return out
+
+
+def _chunks(counts: list[int]) -> Iterator[tuple[slice, int]]:
+    """Latents that come one after the other when those of narrower windows come first, and the half-width of theirs."""
+    start = counts[0]
+    for half, count in zip(HALVES[1:], counts[1:], strict=True):
+        rows, end = CHUNK // (2 * half + 2), start + count
+        for first in range(start, end, rows):
+            yield slice(first, min(first + rows, end)), half
+        start = end
 
 
 def code_rows(coder: Coder, rows: Floats, values: Integers | None) -> Integers:
     """Code values under given frequencies (n, 2 half + 2) centred at zero: the hyper-latents."""
-    return _code_distances(coder, [rows], rows.shape[1] // 2 - 1, values)
+    halves = np.full(len(rows), rows.shape[1] // 2 - 1, np.int32)
+    symbols = coder.symbols(rows, None if values is None else _symbols(values, halves))
+    return _code_distances(coder, symbols, halves, values)
 
 
-def _code_strays(coder: Coder, count: int, values: Integers | None) -> tuple[NDArray[np.intp], Integers]:
-    """Which of `count` sure latents are off their centres, and their distances from them."""
-    if not count:
-        return np.empty(0, np.intp), np.empty(0, np.int32)
-    strays = None if values is None else np.flatnonzero(values)
+def _symbols(distances: Integers, halves: Integers) -> Integers:
+    """A value's place in its window, or the escape behind the last."""
+    return np.where(np.abs(distances) > halves, 2 * halves + 1, distances + halves)
+
+
+def _code_strays(coder: Coder, count: int, symbols: Integers | None) -> Integers:
+    """The symbols of `count` sure latents, whose windows are a single value: where the few are that escaped."""
+    strays = None if symbols is None else np.flatnonzero(symbols)
     found = int(coder.numbers(1, None if strays is None else np.array([len(strays)], np.int32))[0])
     if found > count:
         raise BadFileError("it holds more strays than latents")
@@ -109,29 +125,17 @@ def _code_strays(coder: Coder, count: int, values: Integers | None) -> tuple[NDA
     where = np.cumsum(np.minimum(gaps, count) + 1) - 1
     if found and where[-1] >= count:
         raise BadFileError("it holds a stray beyond the latents")
-    return where, _code_beyond(coder, found, 0, None if values is None else values[where])
-
-
-def _code_distances(coder: Coder, rows: Iterable[Floats], half: int, values: Integers | None) -> Integers:
-    """Distances from the centres of windows: a symbol each, then a number for each that escaped its window."""
-    escape = 2 * half + 1
-    known = None
-    if values is not None:
-        known = values + half
-        known[(known < 0) | (known > 2 * half)] = escape
-    coded, done = [np.empty(0, np.int32)], 0
-    for some in rows:
-        coded.append(coder.symbols(some, None if known is None else known[done : done + len(some)]))
-        done += len(some)
-    symbols = np.concatenate(coded)
-    out: Integers = symbols - half
-    outside = np.flatnonzero(symbols == escape)
-    out[outside] = _code_beyond(coder, len(outside), half, None if values is None else values[outside])
+    out = np.zeros(count, np.int32)
+    out[where] = 1
     return out
 
 
-def _code_beyond(coder: Coder, count: int, half: int, values: Integers | None) -> Integers:
-    """Distances greater than `half`."""
-    known = None if values is None else 2 * (np.abs(values) - half - 1) + (values < 0)
-    numbers = coder.numbers(count, known)
-    return ((numbers >> 1) + half + 1) * (1 - 2 * (numbers & 1))
+def _code_distances(coder: Coder, symbols: Integers, halves: Integers, known: Integers | None) -> Integers:
+    """Distances from the centres of windows: what the symbols say, and for those that escaped numbers."""
+    out: Integers = symbols - halves
+    outside = np.flatnonzero(out > halves)
+    least = halves[outside] + 1
+    beyond = None if known is None else known[outside]
+    numbers = coder.numbers(len(outside), None if beyond is None else 2 * (np.abs(beyond) - least) + (beyond < 0))
+    out[outside] = ((numbers >> 1) + least) * (1 - 2 * (numbers & 1))
+    return out

@@ -68,11 +68,14 @@ class Words:
         return numbers
 
     def values(self, centres: Sequence[int], rows: Sequence[Sequence[int]]) -> list[int]:
-        """A group of values: their centres, and the frequencies of each."""
-        half = len(rows[0]) // 2 - 1 if rows else 0
-        symbols = [self._range.symbol(row) for row in rows]
-        beyond = iter(self.numbers(sum(k > 2 * half for k in symbols)))
-        return [c + (outside(next(beyond), half) if k > 2 * half else k - half) for c, k in zip(centres, symbols, strict=True)]
+        """A group of values: their centres, and the frequencies of each; sure ones, which have none, come first."""
+        halves = [len(row) // 2 - 1 if row else 0 for row in rows]
+        sure = halves.count(0)
+        symbols = self.strays(sure) + [self._range.symbol(row) for row in rows[sure:]]
+        escaped = [k > 2 * half for k, half in zip(symbols, halves, strict=True)]
+        beyond = iter(self.numbers(sum(escaped)))
+        found = zip(centres, symbols, halves, escaped, strict=True)
+        return [c + (outside(next(beyond), half) if far else k - half) for c, k, half, far in found]
 
     def exceptions(self, size: int) -> list[tuple[int, int]]:
         """Positions, and 1 for up or 0 for down."""
@@ -122,18 +125,13 @@ class Words:
         """Values under the mixtures that the eight rows of integers say."""
         count = len(rounded[0])
         latents = [Latent([row[n] for row in rounded]) for n in range(count)]
-        sure = [n for n, latent in enumerate(latents) if latent.half == 0]
-        values = {n: latents[n].centre for n in sure}
-        for at, distance in self.strays(len(sure)):
-            values[sure[at]] += distance
-        for half in HALVES[1:]:
-            group = {n: latent for n, latent in enumerate(latents) if latent.half == half}
-            found = self.values([y.centre for y in group.values()], [y.frequencies() for y in group.values()])
-            values |= zip(group, found, strict=True)
+        order = sorted(range(count), key=lambda n: latents[n].half)
+        rows = [latents[n].frequencies() if latents[n].half else [] for n in order]
+        values = dict(zip(order, self.values([latents[n].centre for n in order], rows), strict=True))
         return [values[n] for n in range(count)]
 
-    def strays(self, sure: int) -> list[tuple[int, int]]:
-        """Which of so many sure latents are elsewhere, and how far from their centres."""
+    def strays(self, sure: int) -> list[int]:
+        """Of so many sure latents, 1 for those that are elsewhere."""
         (count,) = self.numbers(1) if sure else (0,)
         assert count <= sure, "more than latents"
         width = (sure // count).bit_length() - 1 if count else 0
@@ -141,7 +139,7 @@ class Words:
         gaps = [(a << width) + b for a, b in zip(high, self.bits(count, width), strict=True)]
         places = [at + n for n, at in enumerate(accumulate(gaps))]
         assert all(at < sure for at in places), "beyond the latents"
-        return [(at, outside(number, 0)) for at, number in zip(places, self.numbers(count), strict=True)]
+        return [int(at in places) for at in range(sure)]
 
     @property
     def used_up(self) -> bool:
