@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,12 @@ from fdeg_codec.codec.tiles import Grid, Span, Tile, synthesis_span
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Flags, Integers, Samples
 from fdeg_codec.networks.fdegcnet import STRIDE
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.masks import Far, Found, Layer, Layer8
 from fdeg_codec.raster.nodata import Nodata
 
-Integers = NDArray[np.int32]
-Samples = NDArray[Any]
-Flags = NDArray[np.bool_]
 Layers = dict[Layer, Layer8]
 T = TypeVar("T")
 
@@ -66,7 +64,7 @@ class Piece:
                     mask = np.where(values == 0, 0, 255 if mask is None else mask).astype(np.uint8)
         return samples, mask
 
-    def valid(self, band: int) -> NDArray[np.bool_]:
+    def valid(self, band: int) -> Flags:
         """Which pixels of a band are numbers, not nodata, not masked, not wholly transparent."""
         valid = np.ones(self.samples.shape[1:], bool)
         if not any(layer.kind in masks.ALPHA and layer.band == band for layer in self.layers):

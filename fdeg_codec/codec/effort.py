@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fdeg_codec.codec.engine import Engine, Integers, Picture
+from fdeg_codec.codec.engine import Engine, Picture
 from fdeg_codec.codec.slope import Slope
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
+from fdeg_codec.ndtypes import Integers
 
 
 class Effort(NamedTuple):

@@ -14,15 +14,13 @@ from torch import Tensor
 from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
 from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
 from fdeg_codec.errors import ModelError
+from fdeg_codec.ndtypes import Flags, Floats, Integers
 from fdeg_codec.networks.context import REACH, Cells, passes
 from fdeg_codec.networks.entropy_model import EntropyModel, Spoken
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, Architecture, FDEGCNet
 from fdeg_codec.networks.layers import lay_out
 from fdeg_codec.weights import Model, by_fingerprint, by_name
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int32]
 Picture = NDArray[np.float32]
 
 Z_TABLE = "z_frequencies"  # (level, channel, value): integers that sum to 2^22

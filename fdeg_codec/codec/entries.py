@@ -19,10 +19,9 @@ from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers, failed, finished
 from fdeg_codec.container.file import Reader
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Integers
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.masks import Far, Found, Layer, Layer8
-
-Integers = NDArray[np.int32]
 
 
 class Entries:

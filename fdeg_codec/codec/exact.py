@@ -8,24 +8,19 @@ which nothing can be promised: other kernels, or bfloat16, differ by more than e
 from __future__ import annotations
 
 import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.seal import seal, unseal
 from fdeg_codec.entropy.coder import Coder, Encoder
 from fdeg_codec.entropy.residual import Plane, code_band
+from fdeg_codec.ndtypes import Flags, Floats, Integers, Longs, Samples
 from fdeg_codec.raster import masks
-from fdeg_codec.raster.bound import Bound, Longs
+from fdeg_codec.raster.bound import Bound
 from fdeg_codec.raster.mapping import Line
-
-Samples = NDArray[Any]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int32]
 
 EPSILON = 2.0**-16  # in units: float64 networks agree to 1e-12 of a span, of at most 2^21 (survey.WHOLE)
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from fdeg_codec.container.header import PLANE_BANDS
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Floats
 
-Likeness = NDArray[np.float64]
+Likeness = Floats
 
 SLOTS = {1: (0, 0, 0), 2: (0, 1, 0), 3: (0, 1, 2)}
 NATURAL = ("red", "green", "blue")

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import pack_layer, unit_of, window_of
-from fdeg_codec.codec.engine import Engine, Integers
+from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.seal import CRC
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
+from fdeg_codec.ndtypes import Flags, Integers, Samples
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.validity import Cut
@@ -26,7 +26,6 @@ from fdeg_codec.raster.validity import Cut
 PLANES = 48  # analysed at most, 1.3 MB each at 512 pixels; two tiles in any case
 PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
 
-Samples = NDArray[Any]
 T = TypeVar("T")
 
 
@@ -46,7 +45,7 @@ class Errors:
         self._squares, self._count = 0.0, 0
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, a: Samples, b: Samples, valid: NDArray[np.bool_]) -> None:
+    def add(self, a: Samples, b: Samples, valid: Flags) -> None:
         x, y = a[valid].astype(np.float64), b[valid].astype(np.float64)
         if x.size:
             self._squares += float(((x - y) ** 2).sum())

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fdeg_codec.codec.engine import Engine, Floats, Integers, Picture
+from fdeg_codec.codec.engine import Engine, Picture
 from fdeg_codec.container.header import LEVEL_STEPS
 from fdeg_codec.entropy.rounding import nearest
+from fdeg_codec.ndtypes import Floats, Integers
 from fdeg_codec.networks.entropy_model import Mixture, cells
 from fdeg_codec.networks.rate import bits, mixture_mass
 

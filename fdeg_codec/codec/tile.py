@@ -18,8 +18,8 @@ from fdeg_codec.entropy.coder import Coder, Encoder
 from fdeg_codec.entropy.mixture import code_latents, code_rows, mixtures
 from fdeg_codec.entropy.rounding import NEAREST, Rounding
 from fdeg_codec.entropy.silence import code_speaking
+from fdeg_codec.ndtypes import Integers
 
-Integers = NDArray[np.int32]
 Latents = NDArray[Any]  # real numbers to be rounded, or integers
 
 

@@ -13,11 +13,10 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.entropy.guard import EPSILON, Floats, Integers, are_exceptions, round_as_told, round_guarded
+from fdeg_codec.entropy.guard import EPSILON, are_exceptions, round_as_told, round_guarded
 from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.errors import BadFileError
-
-Longs = NDArray[np.int64]
+from fdeg_codec.ndtypes import Floats, Integers, Longs
 
 Model = Any  # constriction's
 

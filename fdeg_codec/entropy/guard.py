@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.ndtypes import Floats, Integers
+
 CHUNK = 1 << 14  # values that stay in the cache from one step to the next
 EPSILON = 2.0**-22  # in grid steps; far above the noise of float64, and still rare: one value in two million
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int32]
 Positions = NDArray[np.intp]
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fdeg_codec.entropy.guard import Floats, Integers
 from fdeg_codec.entropy.tables import FAR, HALVES, REACH, STEPS, TOTAL, gaussian_cdf, narrowest, reach
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.grid import COMPONENTS, WEIGHT_STEPS
+from fdeg_codec.ndtypes import Floats, Integers
 
 if TYPE_CHECKING:
     from fdeg_codec.entropy.coder import Coder

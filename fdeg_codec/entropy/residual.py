@@ -18,9 +18,7 @@ from fdeg_codec.entropy.mixture import code_latents, mixtures
 from fdeg_codec.entropy.tables import STEPS
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.grid import SCALE_MAX, SCALE_MIN, SCALES
-
-Longs = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from fdeg_codec.ndtypes import Flags, Integers, Longs
 
 Places = tuple[tuple[int, int], ...]  # (row, column)
 # The places of each pass, modulo 4, and the pairs of neighbours that it sees: opposite each other, one of the two.
@@ -147,7 +145,7 @@ def _scales(surprise: Longs, bucket: NDArray[np.intp], count: int) -> tuple[int,
     return shift, np.clip(np.rint(index - shift * octave), 0, SCALES - 1).astype(np.int64)
 
 
-def _grid(mean: Longs, scale: Longs) -> NDArray[np.int32]:
+def _grid(mean: Longs, scale: Longs) -> Integers:
     """A grid for code_latents: three components of one mean, one narrower and one wider than the other."""
     scales = [np.clip(scale + k, 0, SCALES - 1) for k in (-SPREAD, 0, SPREAD)]
     weights = [np.full_like(mean, w) for w in WEIGHTS]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.entropy.mixture import SPARED, Mixtures
 from fdeg_codec.entropy.tables import HALVES, STEPS, TOTAL, gaussian_cdf
-
-Floats = NDArray[np.floating[Any]]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int32]
+from fdeg_codec.ndtypes import Flags, Floats, Integers
 
 # Bits that a squared error of one quantiser step is worth. Where a trained network stands, the slope of eq. 3 is the same
 # for every latent and lambda: 6 / ln 2 = 8.7 in theory, 7.3 to 8.4 as measured. A choice of each by itself does not see
@@ -50,7 +47,7 @@ def thrifty(y: Floats, mixture: Mixtures) -> Integers:
     return out
 
 
-def _bits_saved(lower: Integers, mixture: Mixtures, which: NDArray[np.intp]) -> NDArray[np.float64]:
+def _bits_saved(lower: Integers, mixture: Mixtures, which: NDArray[np.intp]) -> Floats:
     """About how many bits the latents `which` take less as integers `lower` than as the next greater ones."""
     table = gaussian_cdf().ravel()
     first = STEPS * np.clip(lower - mixture.centres.take(which), -HALVES[-1], HALVES[-1] - 1) - STEPS // 2

@@ -8,16 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Flags, Integers
 
 if TYPE_CHECKING:
     from fdeg_codec.entropy.coder import Coder
 
 EIGHT = 8
-
-Flags = NDArray[np.bool_]
 
 
 def code_speaking(coder: Coder, count: int, speaking: Flags | None) -> Flags:
@@ -34,7 +32,7 @@ def code_speaking(coder: Coder, count: int, speaking: Flags | None) -> Flags:
     return np.repeat(np.pad(flags, (0, eights - len(flags))), EIGHT)[:count]
 
 
-def _runs(speaking: Flags) -> NDArray[np.int32]:
+def _runs(speaking: Flags) -> Integers:
     """The lengths of alternate runs, less one, the first and the last of eights that speak; none where all are silent."""
     eights = np.add.reduceat(speaking, np.arange(0, len(speaking), EIGHT)) > 0
     eights[0] = eights.any()  # so that the first run speaks

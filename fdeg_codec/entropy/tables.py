@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fdeg_codec.errors import FdegError
 from fdeg_codec.grid import MEAN_STEPS, SCALE_MAX, SCALE_MIN, SCALES, WEIGHT_STEPS
+from fdeg_codec.ndtypes import Integers
 
 STEPS = MEAN_STEPS  # offsets per unit
 ONE = 1 << 16
@@ -27,8 +28,6 @@ TAIL = 32  # of 65536: what a component may leave outside its window, on each si
 NEVER = -(1 << 24)  # the reach of a component of no weight
 
 SHA256 = "da6661520b162c05d9f1e28acd4ef6cbee623585fc67528a653bb5fae020b875"
-
-Integers = NDArray[np.int32]
 
 
 def sigma(scale: int) -> float:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.evaluation.table import COSTS, FIGURES, Point
+from fdeg_codec.ndtypes import Floats
 
-Floats = NDArray[np.float64]
 Method = Literal["akima", "pchip"]
 
 DRAWS = 400  # of the bootstrap

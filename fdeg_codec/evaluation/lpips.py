@@ -7,8 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from fdeg_codec.ndtypes import Floats
 
 BACKBONE = "alexnet-owt-7be5be79.pth"  # of torchvision
 
@@ -23,7 +22,7 @@ def missing() -> str:
     return "" if path.exists() else f"the weights of its backbone are not there: {path}"
 
 
-def measure(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def measure(a: Floats, b: Floats) -> float:
     """The distance of two pictures of three bands in 0..255; not a number for other pictures."""
     import torch
 

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import lpips
 from fdeg_codec.evaluation.vif import vifp
-
-Floats = NDArray[np.float64]
-Valid = NDArray[np.bool_]
+from fdeg_codec.ndtypes import Flags, Floats
 
 SMALLEST = 161  # the shortest side on which MS-SSIM has five scales
 SCALE = 255.0  # the range that structure is measured in
@@ -70,7 +68,7 @@ class Tally:
         self.indices = _Mean()
         self.structures = {name: _Mean() for name in names if name in STRUCTURAL}
 
-    def add(self, a: NDArray[Any], b: NDArray[Any], valid_a: Valid, valid_b: Valid) -> None:
+    def add(self, a: NDArray[Any], b: NDArray[Any], valid_a: Flags, valid_b: Flags) -> None:
         """Blocks (band, row, column) and the validity of each sample."""
         valid = valid_a & valid_b
         self.pixels += valid[0].size
@@ -81,7 +79,7 @@ class Tally:
         self.squares += (error**2).sum((1, 2))
         self.sums += error.sum((1, 2))
         self.largest = np.maximum(self.largest, np.abs(error).max((1, 2)))
-        together: Valid = np.all(valid, axis=0)
+        together: Flags = np.all(valid, axis=0)
         if "sam" in self.names and len(x) > 1:
             self.angles.add(spectral_angles(x[:, together], y[:, together]))
         if "ndvi" in self.names and self.ndvi:
@@ -159,12 +157,12 @@ def ndvi(red: Floats, infrared: Floats) -> Floats:
         return (infrared - red) / (infrared + red)
 
 
-def rectangles(valid: Valid) -> Iterator[tuple[slice, slice]]:
+def rectangles(valid: Flags) -> Iterator[tuple[slice, slice]]:
     """The largest parts of a block, halving both sides, in which every pixel is valid."""
     yield from _parts(valid, 0, 0)
 
 
-def _parts(valid: Valid, top: int, left: int) -> Iterator[tuple[slice, slice]]:
+def _parts(valid: Flags, top: int, left: int) -> Iterator[tuple[slice, slice]]:
     height, width = valid.shape
     if min(height, width) < SMALLEST:
         return

@@ -17,6 +17,7 @@ from fdeg_codec.codec.windows import Window
 from fdeg_codec.errors import FdegError, RasterError, UsageError
 from fdeg_codec.evaluation.compare import find_ndvi, sample_range
 from fdeg_codec.evaluation.views import view
+from fdeg_codec.ndtypes import Flags
 from fdeg_codec.raster.masks import fill
 from fdeg_codec.training.data import files_below
 
@@ -58,7 +59,7 @@ class Picture:
         return _filled(self.path)
 
     @property
-    def valid(self) -> NDArray[np.bool_]:
+    def valid(self) -> Flags:
         return _content(self.path).valid
 
     @property
@@ -100,7 +101,7 @@ class Content(NamedTuple):
     """A picture in memory."""
 
     samples: NDArray[Any]
-    valid: NDArray[np.bool_]
+    valid: Flags
     low: float
     peak: float
     names: list[str]  # of bands

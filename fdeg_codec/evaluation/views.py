@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio import windows
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
@@ -22,6 +21,7 @@ from rasterio.errors import RasterioError
 from fdeg_codec.codec.windows import Window
 from fdeg_codec.container.header import SIGNATURE
 from fdeg_codec.errors import RasterError
+from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.source import is_missing, readable, reading
 from fdeg_codec.raster.validity import sane
@@ -29,9 +29,6 @@ from fdeg_codec.scene import Scene
 
 BLOCK = 1024  # what is read at a time
 CACHE_BYTES = 128 << 20
-
-Samples = NDArray[Any]
-Valid = NDArray[np.bool_]
 
 
 class View(Protocol):
@@ -46,7 +43,7 @@ class View(Protocol):
     names: list[str]
     shape: tuple[int, int, int]
 
-    def read(self, box: Window) -> tuple[Samples, Valid]:
+    def read(self, box: Window) -> tuple[Samples, Flags]:
         """Samples and their validity (band, row, column)."""
 
 
@@ -63,7 +60,7 @@ class _Raster:
         self.shape = (len(self.bands), data.height, data.width)
         self._nodata = [data.nodatavals[b - 1] for b in self.bands]
 
-    def read(self, box: Window) -> tuple[Samples, Valid]:
+    def read(self, box: Window) -> tuple[Samples, Flags]:
         window = windows.Window(*box)
         with _naming(self.path):
             samples = self._data.read(self.bands, window=window)
@@ -84,7 +81,7 @@ class _Fdg:
         self.names = [_name(described[b - 1], colours[b - 1]) for b in self.bands]
         self.shape = (len(self.bands), *scene.shape[1:])
 
-    def read(self, box: Window) -> tuple[Samples, Valid]:
+    def read(self, box: Window) -> tuple[Samples, Flags]:
         found = self._scene.read(self.bands, window=(*box,), masked=True)
         samples = np.ma.getdata(found)
         return samples, ~np.ma.getmaskarray(found) & sane(samples)

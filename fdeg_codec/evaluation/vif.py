@@ -6,9 +6,8 @@ Written here because the libraries that have it either need torchvision or take 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from fdeg_codec.ndtypes import Floats
 
 SCALES = 4
 NOISE = 2.0  # variance of the visual noise, for samples in 0..255

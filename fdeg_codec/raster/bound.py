@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.container.sections import number, pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Floats, Longs, Samples
 from fdeg_codec.raster import mapping
 from fdeg_codec.raster.mapping import Line
-
-Samples = NDArray[Any]
-Longs = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 RESOLUTION = 16  # bits of a band's span: the unit is never finer, so that rounding stays sure
 MOST_UNITS = 1 << 30

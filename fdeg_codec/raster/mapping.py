@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fdeg_codec.container.sections import number, pack_text, unpack_text
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Samples
 
-Samples = NDArray[Any]
 Floats = NDArray[Any]  # float32, or float64 where every machine must agree
 
 REACH = 3.0  # the network is shown numbers from -REACH to 1 + REACH

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Flags, Floats, Samples
 
 Layer8 = NDArray[np.uint8]
 
@@ -38,8 +39,8 @@ ALPHA: tuple[LayerKind, ...] = ("alpha", "alpha-only")
 class Far(NamedTuple):
     """Samples kept exactly: where, and in the order of rows what they are."""
 
-    flags: NDArray[np.bool_]
-    samples: NDArray[Any]
+    flags: Flags
+    samples: Samples
 
 
 Found = dict[Layer, Layer8 | Far]  # of a tile
@@ -58,7 +59,7 @@ def pack_layer(values: Layer8) -> bytes:
     return bytes([kind]) + zlib.compress(np.ascontiguousarray(plain).tobytes(), 9)
 
 
-def pack_far(flags: NDArray[np.bool_], samples: NDArray[Any]) -> bytes:
+def pack_far(flags: Flags, samples: Samples) -> bytes:
     """Nothing if there are none, else where they are, one bit each, and their samples, all deflated."""
     if not flags.any():
         return FULL
@@ -109,7 +110,7 @@ def _inflate(data: bytes, most: int) -> bytes:
     return plain
 
 
-def fill(samples: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+def fill(samples: Samples, valid: Flags) -> Samples:
     """Invalid pixels of one band (row, column) filled smoothly from their valid neighbours, near and far."""
     if valid.all() or not valid.any():
         return samples
@@ -119,7 +120,7 @@ def fill(samples: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     return np.where(valid, samples, filled.astype(samples.dtype))
 
 
-def _pyramid(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pyramid(values: Floats, weights: Floats) -> Floats:
     """Means over ever larger blocks, the smallest block with a valid pixel winning. `values` are already weighted."""
     if weights.all() or weights.size == 1:
         return values / np.maximum(weights, 1e-12)
@@ -129,11 +130,11 @@ def _pyramid(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArr
     return np.where(weights > 0, values / np.maximum(weights, 1e-12), behind)
 
 
-def _halve(a: NDArray[np.float64]) -> NDArray[np.float64]:
+def _halve(a: Floats) -> Floats:
     return a.reshape(a.shape[0] // 2, 2, a.shape[1] // 2, 2).sum((1, 3))
 
 
-def avoid(samples: NDArray[Any], value: float, valid: NDArray[np.bool_]) -> NDArray[Any]:
+def avoid(samples: Samples, value: float, valid: Flags) -> Samples:
     """`samples` of one band with `value` where invalid, and nowhere else: a valid one that came out so moves to the next."""
     kind = samples.dtype
     if not np.isnan(value):
@@ -148,14 +149,14 @@ def _beside(value: float, kind: np.dtype[Any]) -> Any:
     return kind.type(value + 1 if value < np.iinfo(kind).max else value - 1)
 
 
-def valid(found: Found, band: int, hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def valid(found: Found, band: int, hidden: Flags) -> Flags:
     """Where the network was asked for a band."""
     out = _passed(found, "nodata", band, hidden.shape) & _passed(found, "nan", band, hidden.shape) & ~hidden
     far = found.get(Layer("far", band))
     return out & ~far.flags if isinstance(far, Far) else out
 
 
-def hidden_by(found: Found, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def hidden_by(found: Found, shape: tuple[int, ...]) -> Flags:
     """Where mask or alpha hide all coded bands."""
     hidden = np.zeros(shape, bool)
     for layer, values in found.items():
@@ -164,7 +165,7 @@ def hidden_by(found: Found, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return hidden
 
 
-def restore(samples: NDArray[Any], found: Found, nodata: dict[int, float | None]) -> None:
+def restore(samples: Samples, found: Found, nodata: dict[int, float | None]) -> None:
     """Put layers over decoded `samples` (band, row, column) in place. `nodata` of the coded bands that are wanted."""
     hidden = hidden_by(found, samples.shape[1:])
     for layer, values in found.items():
@@ -190,7 +191,7 @@ def is_hidden(entries: dict[Layer, bytes], coded: list[int]) -> bool:
     return any(Layer(kind, None) in empty or all(Layer(kind, b) in empty for b in coded) for kind in MISSING)
 
 
-def _passed(found: Found, kind: LayerKind, band: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _passed(found: Found, kind: LayerKind, band: int, shape: tuple[int, ...]) -> Flags:
     """Where a layer of bands, or of one, lets samples pass."""
     flags = found.get(Layer(kind, None), found.get(Layer(kind, band)))
     return np.ones(shape, bool) if flags is None or isinstance(flags, Far) else flags > 0

@@ -10,11 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
@@ -22,6 +20,7 @@ from rasterio.windows import Window
 
 from fdeg_codec.container.header import CODES, PLANE_BANDS
 from fdeg_codec.errors import RasterError, UnsupportedError, UsageError
+from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster import mapping, metadata
 from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
 from fdeg_codec.raster.nowhere import may_lie_nowhere
@@ -41,7 +40,6 @@ ADVICE = {  # what samples of other types can be made into
     "float64": "Float32",
 }
 
-Samples = NDArray[Any]
 
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
@@ -236,7 +234,7 @@ class Source:
                 f"{self.path}: damaged, or changed while it was read ({_first_line(error.__cause__ or error)})"
             ) from error
 
-    def truth(self, window: Window) -> tuple[Samples, NDArray[np.bool_]]:
+    def truth(self, window: Window) -> tuple[Samples, Flags]:
         """The samples of all bands in a window, and which of them count."""
         cut = self.cut(window)
         return cut.samples, np.stack([cut.valid(band) for band in range(self.bands)])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.ndtypes import Flags, Floats, Samples
 from fdeg_codec.raster import bound, mapping
 from fdeg_codec.raster.bound import Bound
 from fdeg_codec.raster.mapping import Line, Mapping
 from fdeg_codec.raster.masks import MISSING, Layer, Layer8, LayerKind
 from fdeg_codec.raster.validity import Rules, sane
-
-Samples = NDArray[Any]
 
 TAILS = (1.0, 0.1, 0.0)  # percent of the samples that are mapped below 0, and as many above 1: the first that will do
 FAR_SHARE = 1e-3  # of the samples may end up beyond the mapping's limits
@@ -66,7 +64,7 @@ class Survey:
     def see(self, samples: Samples, mask: Layer8 | None) -> None:
         rules = self._rules
         shown = replace(rules, veils=True).shown(samples, mask)
-        first: dict[LayerKind, NDArray[np.bool_]] = {}
+        first: dict[LayerKind, Flags] = {}
         pixels = samples.reshape(len(samples), -1)[:, :: self._sparse].astype(np.float32)
         for b in rules.coded:
             band = self._bands[b]
@@ -79,7 +77,7 @@ class Survey:
             pixels[b, ~valid.ravel()[:: self._sparse]] = np.nan
         self._pixels.append(pixels)
 
-    def _measure(self, band: Band, samples: Samples, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _measure(self, band: Band, samples: Samples, valid: Flags) -> Flags:
         if self._rules.dtype == "float32":
             moderate = sane(samples)
             band.huge |= bool((valid & ~moderate).any())
@@ -93,7 +91,7 @@ class Survey:
         return valid
 
     @property
-    def likeness(self) -> NDArray[np.float64]:
+    def likeness(self) -> Floats:
         """How alike bands are: their correlations, 0 where there is nothing to compare."""
         pixels = np.concatenate(self._pixels, 1).astype(np.float64) if self._pixels else np.zeros((len(self._bands), 1))
         known = np.isfinite(pixels)

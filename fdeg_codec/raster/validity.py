@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster.masks import ALPHA, MASK, MISSING, Layer, Layer8, LayerKind
-
-Samples = NDArray[Any]
-Flags = NDArray[np.bool_]
 
 HUGE = 2.0**100  # no measurement: a nodata value that nobody declared, or that was declared with too few digits
 

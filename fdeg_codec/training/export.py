@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
 from fdeg_codec.codec.engine import Z_TABLE
 from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA
 from fdeg_codec.entropy.tables import TOTAL
+from fdeg_codec.ndtypes import Integers
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.gains import LEVELS
 from fdeg_codec.raster.atomic import replacing
@@ -65,7 +65,7 @@ def _text(manifest: dict[str, Any]) -> str:
 
 
 @torch.no_grad()
-def z_frequencies(net: FDEGCNet) -> NDArray[np.int32]:
+def z_frequencies(net: FDEGCNet) -> Integers:
     """(level, channel, value): the mass of -31..31 and of all else, in integers that sum to 2^22."""
     prior, gains = net.prior.double(), net.entropy.z_gain.table.double()
     edges = torch.arange(-Z_HALF - 1, Z_HALF + 1, dtype=torch.float64) + 0.5

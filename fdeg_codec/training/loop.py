@@ -16,11 +16,11 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fdeg_codec.devices import multiplies_bfloat16
 from fdeg_codec.errors import FdegError
+from fdeg_codec.ndtypes import Floats
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import lay_out
 from fdeg_codec.training.config import CROP_UNIT, Config
@@ -133,7 +133,7 @@ class Trainer:
             "z_alive": (z.amax((0, 2, 3)) > z.amin((0, 2, 3))).float().mean().item(),  # channels that say something
         }
 
-    def _levels(self, count: int) -> NDArray[np.float64]:
+    def _levels(self, count: int) -> Floats:
         """Levels of a batch, each from a part of its own of all there are."""
         low, high = (math.log2(bound) - 7 for bound in self.config.lambdas)
         rng = np.random.default_rng((self.seed, self.step, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -13,6 +12,7 @@ from rasterio.errors import RasterioError
 
 from fdeg_codec.codec.planes import groups, spread
 from fdeg_codec.errors import FdegError
+from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster.mapping import REACH, Mapping, identity
 from fdeg_codec.raster.masks import fill
 from fdeg_codec.raster.source import reading
@@ -42,7 +42,7 @@ def load_scene(path: Path) -> list[NDArray[np.float32]]:
     return [np.ascontiguousarray(spread(x[group]).transpose(1, 2, 0)) for group in groups(list(range(len(x))))]
 
 
-def mapping(samples: NDArray[Any], valid: NDArray[np.bool_], dtype: str) -> Mapping:
+def mapping(samples: Samples, valid: Flags, dtype: str) -> Mapping:
     """As an encoder chooses it."""
     if dtype == "uint8":
         return identity(dtype, len(samples))

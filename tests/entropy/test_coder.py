@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdeg_codec.entropy.coder import Coder, Decoder, Encoder
-from fdeg_codec.entropy.guard import EPSILON, Floats, Integers
+from fdeg_codec.entropy.guard import EPSILON
 from fdeg_codec.entropy.tables import TOTAL
 from fdeg_codec.errors import BadFileError
+from fdeg_codec.ndtypes import Floats, Integers
 
 SIZES = (4, 10, 34, 64, 514)
 

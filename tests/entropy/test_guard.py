@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from fdeg_codec.entropy.guard import CHUNK, EPSILON, Floats, are_exceptions, round_as_told, round_guarded
+from fdeg_codec.entropy.guard import CHUNK, EPSILON, are_exceptions, round_as_told, round_guarded
+from fdeg_codec.ndtypes import Floats
 
 NEAR = st.sampled_from([0.0, 2.0**-40, EPSILON / 3, EPSILON * 0.999, EPSILON, EPSILON * 1.001, 0.01])
 MIDWAY = st.builds(lambda n, d, s: n + 0.5 + s * d, st.integers(-32767, 32766), NEAR, st.sampled_from([-1, 1]))

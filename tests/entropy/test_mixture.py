@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from fdeg_codec.entropy import mixture
 from fdeg_codec.entropy.coder import Decoder, Encoder
-from fdeg_codec.entropy.guard import Integers
 from fdeg_codec.entropy.mixture import code_latents, code_rows, frequencies, mixtures
 from fdeg_codec.entropy.tables import HALVES, ONE, STEPS, TAIL, TOTAL, sigma
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.grid import WEIGHT_STEPS
+from fdeg_codec.ndtypes import Integers
 from tests.conformance.latents import Latent
 
 ERF = np.vectorize(math.erf, otypes=[float])

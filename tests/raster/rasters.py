@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 import fdeg_codec
+from fdeg_codec.ndtypes import Samples
 from tests.pictures import landscape
 
-Samples = NDArray[Any]
 Setup = Callable[[Any], None]
 
 
