@@ -19,6 +19,7 @@ from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
 from fdeg_codec.ndtypes import Flags, Integers, Samples
+from fdeg_codec.psnr import Range, decibels
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.validity import Cut
@@ -38,26 +39,21 @@ class Tested(NamedTuple):
 
 
 class Errors:
-    """Gathers what PSNR is made of, over valid samples. Its peak is 255 for 8 bits, else the range of the valid samples."""
+    """Gathers what PSNR is made of, over valid samples."""
 
     def __init__(self, dtype: str) -> None:
-        self._peak = 255.0 if dtype == "uint8" else None
+        self._range = Range(dtype)
         self._squares, self._count = 0.0, 0
-        self._low, self._high = math.inf, -math.inf
 
     def add(self, a: Samples, b: Samples, valid: Flags) -> None:
         x, y = a[valid].astype(np.float64), b[valid].astype(np.float64)
-        if x.size:
-            self._squares += float(((x - y) ** 2).sum())
-            self._count += x.size
-            self._low, self._high = min(self._low, float(x.min())), max(self._high, float(x.max()))
+        self._squares += float(((x - y) ** 2).sum())
+        self._count += x.size
+        self._range.add(x)
 
     @property
     def psnr(self) -> float:
-        if self._squares == 0:
-            return PERFECT
-        peak = self._peak or self._high - self._low or 1.0
-        return 10 * math.log10(peak**2 * self._count / self._squares)
+        return min(decibels(self._squares / max(self._count, 1), self._range.peak), PERFECT)
 
 
 class Sample:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fdeg_codec.codec.progress import Progress
 from fdeg_codec.errors import RasterError, UsageError
 from fdeg_codec.evaluation import metrics
 from fdeg_codec.evaluation.metrics import Tally
 from fdeg_codec.evaluation.views import View, boxes, view
+from fdeg_codec.psnr import Range
 
 
 def compare(
@@ -27,8 +26,8 @@ def compare(
     kept = tuple(name for name in names if name not in absent)
     with view(a) as original, view(b) as other:
         _same_shape(original, other)
-        low, peak = sample_range(original)
-        found = Tally(original.shape[0], peak, low, kept, find_ndvi(original.names, ndvi))
+        span = sample_range(original)
+        found = Tally(original.shape[0], span.peak, span.low, kept, find_ndvi(original.names, ndvi))
         parts = boxes(*original.shape[1:])
         for done, box in enumerate(parts, 1):
             (x, valid_x), (y, valid_y) = original.read(box), other.read(box)
@@ -36,21 +35,17 @@ def compare(
             if progress:
                 progress(done, len(parts))
         bands, height, width = original.shape
-        size = {"width": width, "height": height, "bands": bands, "peak": peak}
+        size = {"width": width, "height": height, "bands": bands, "peak": span.peak}
         return {"a": str(a), "b": str(b)} | size | found.result() | {"by_band": found.bands(), "left_out": absent}
 
 
-def sample_range(original: View) -> tuple[float, float]:
-    """The sample that counts as black, and the peak of PSNR: 0 and 255 of 8 bits, else the range of the valid samples."""
-    if original.dtype == "uint8":
-        return 0.0, 255.0
-    low, high = np.inf, -np.inf
-    for box in boxes(*original.shape[1:]):
+def sample_range(original: View) -> Range:
+    """Read only where it has to be."""
+    span = Range(original.dtype)
+    for box in () if span.is_known else boxes(*original.shape[1:]):
         samples, valid = original.read(box)
-        kept = samples[valid]
-        if kept.size:
-            low, high = min(low, float(kept.min())), max(high, float(kept.max()))
-    return (low, high - low or 1.0) if low <= high else (0.0, 1.0)
+        span.add(samples[valid])
+    return span
 
 
 def find_ndvi(names: list[str], asked: tuple[int, int] | None) -> tuple[int, int] | None:

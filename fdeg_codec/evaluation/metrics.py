@@ -18,6 +18,7 @@ from fdeg_codec.errors import UsageError
 from fdeg_codec.evaluation import lpips
 from fdeg_codec.evaluation.vif import vifp
 from fdeg_codec.ndtypes import Flags, Floats
+from fdeg_codec.psnr import decibels
 
 SMALLEST = 161  # the shortest side on which MS-SSIM has five scales
 SCALE = 255.0  # the range that structure is measured in
@@ -98,8 +99,8 @@ class Tally:
         if "psnr" in self.names:
             over_all = self.squares.sum() / max(self.counts.sum(), 1)
             found["mse"] = float(over_all) if seen.any() else None
-            found["psnr"] = self._decibels(over_all) if seen.any() else None
-            found["psnr_bands"] = float(np.mean([self._decibels(m) for m in mse[seen]])) if seen.any() else None
+            found["psnr"] = decibels(over_all, self.peak) if seen.any() else None
+            found["psnr_bands"] = float(np.mean([decibels(m, self.peak) for m in mse[seen]])) if seen.any() else None
         if "max_error" in self.names:
             found["max_error"] = float(self.largest.max()) if seen.any() else None
         found |= {"sam": self.angles.value} if "sam" in self.names else {}
@@ -119,12 +120,8 @@ class Tally:
                 continue
             mse = square / count
             rmse, bias = math.sqrt(mse), float(total / count)
-            table.append({"psnr": self._decibels(mse), "rmse": rmse, "bias": bias, "max_error": float(largest)})
+            table.append({"psnr": decibels(mse, self.peak), "rmse": rmse, "bias": bias, "max_error": float(largest)})
         return table
-
-    def _decibels(self, mse: float) -> float:
-        """Eq. 11 of the paper: 10 log10(peak^2 / mean squared error)."""
-        return float(10 * math.log10(self.peak**2 / mse)) if mse > 0 else math.inf
 
 
 class _Mean:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from fdeg_codec.errors import FdegError, RasterError, UsageError
 from fdeg_codec.evaluation.compare import find_ndvi, sample_range
 from fdeg_codec.evaluation.views import view
 from fdeg_codec.ndtypes import Flags
+from fdeg_codec.psnr import decibels
 from fdeg_codec.raster.masks import fill
 from fdeg_codec.training.data import files_below
 
@@ -91,7 +91,7 @@ class Picture:
     def psnr(self, samples: NDArray[Any]) -> float:
         """Of what a codec made of it: all bands together, what is valid."""
         mse = float(np.mean((samples.astype(np.float64) - self.samples)[self.valid] ** 2))
-        return 10 * math.log10(self.peak**2 / mse) if mse else math.inf
+        return decibels(mse, self.peak)
 
     def ndvi(self, asked: tuple[int, int] | None) -> tuple[int, int] | None:
         return find_ndvi(_content(self.path).names, asked)
@@ -113,7 +113,8 @@ def _content(path: Path) -> Content:
     """That of the latest picture only, as one may be large."""
     with view(path) as data:
         _, height, width = data.shape
-        return Content(*data.read(Window(0, 0, width, height)), *sample_range(data), data.names, data.bands)
+        span = sample_range(data)
+        return Content(*data.read(Window(0, 0, width, height)), span.low, span.peak, data.names, data.bands)
 
 
 @lru_cache(maxsize=1)
