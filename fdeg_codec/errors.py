@@ -25,3 +25,8 @@ class ModelError(FdegError):
 
 class UsageError(FdegError):
     """The request contradicts itself or its input."""
+
+
+def reason(error: BaseException) -> str:
+    """What the system says of it, without its number and the file's name."""
+    return getattr(error, "strerror", None) or str(error)

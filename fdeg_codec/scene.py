@@ -24,7 +24,7 @@ from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import Kind
 from fdeg_codec.devices import DeviceName, Precision
-from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
+from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError, reason
 from fdeg_codec.raster import masks, metadata
 from fdeg_codec.raster import nodata as nodatas
 from fdeg_codec.raster.atomic import replacing, spare
@@ -70,8 +70,8 @@ class Scene:
         self._decoder: Decoder | None = None
         try:
             self._stream = self.path.open("rb")
-        except OSError as error:
-            raise RasterError(f"{self.path}: cannot be read ({error.strerror})") from error
+        except (OSError, ValueError) as error:
+            raise RasterError(f"{self.path}: cannot be read ({reason(error)})") from error
         try:
             with self._naming():
                 self._reader: Reader = Reader(self._stream) if not salvage else self._salvaged()
@@ -80,7 +80,7 @@ class Scene:
                 self.nodatavals = nodatas.unpack(self._reader.sections.get(Kind.NODATA), h.dtype, h.bands)
         except OSError as error:  # of a pipe, say
             self._stream.close()
-            raise RasterError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+            raise RasterError(f"{self.path}: cannot be read ({reason(error)})") from error
         except FdegError:
             self._stream.close()
             raise
@@ -192,15 +192,18 @@ class Scene:
         w = self._inside(window)
         bands = self._bands(indexes)
         part = smaller(w, scale)
-        out = np.empty((len(bands), part.height, part.width), self.dtype)
-        hidden = np.zeros(out.shape if masked else 0, bool)
+        shape = len(bands), part.height, part.width
+        try:
+            out, hidden = np.empty(shape, self.dtype), np.zeros(shape if masked else 0, bool)
+        except MemoryError as error:
+            raise UnsupportedError(f"{self.path}: {reason(error)}; read a window, or fewer bands") from error
         with self._turn:
             for piece in self._pieces(w, scale, bands):
                 top, left = piece.row - part.row, piece.column - part.column
                 here = np.s_[:, top : top + piece.samples.shape[1], left : left + piece.samples.shape[2]]
                 out[here] = piece.samples[bands]
                 if masked:
-                    hidden[here] = [~piece.valid(band) for band in bands]
+                    hidden[here] = ~piece.valid(bands)
         if masked:
             out = np.ma.MaskedArray(out, hidden, fill_value=self._first_nodata(bands))
         return out[0 if isinstance(indexes, int | np.integer) else slice(None)]

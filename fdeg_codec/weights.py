@@ -84,10 +84,12 @@ def also_in(folder: Path) -> Iterator[None]:
 def folders() -> list[Path]:
     here = Path(__file__).parent
     named = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
-    return [*_ALSO, *named, here / "_weights", here.parent / "weights"]
+    ours = here / "_weights"
+    return [*_ALSO, *named, ours if ours.exists() else here.parent / "weights"]
 
 
 def installed() -> Iterator[Model]:
+    """Those in the folders; JSON without weights beside it that is no manifest is somebody else's."""
     for folder in folders():
         for path in sorted(folder.glob("*.json")):
             try:
@@ -96,7 +98,9 @@ def installed() -> Iterator[Model]:
                 if not model.name or len(model.fingerprint) != FINGERPRINT_BYTES or not manifest.keys() >= EXPECTED:
                     raise ValueError("something is missing")
                 _ = model.lambdas, int(manifest["parameters"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                if not path.with_suffix(".safetensors").exists():
+                    continue
                 raise ModelError(f"{path}: not a model's manifest") from error
             yield model
 

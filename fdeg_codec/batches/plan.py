@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UsageError, reason
 
 Shard = tuple[int, int]  # the i-th of n, from 1
 
@@ -65,7 +65,7 @@ def _below(folder: Path, closed: list[Job]) -> Iterator[Path]:
 
     def note(error: OSError) -> None:
         name = Path(error.filename).relative_to(folder)
-        closed.append(Job(name, name, f"{error.filename}: cannot be read ({error.strerror})"))
+        closed.append(Job(name, name, f"{error.filename}: cannot be read ({reason(error)})"))
 
     met = set()
     for top, folders, files in os.walk(folder, onerror=note, followlinks=True):

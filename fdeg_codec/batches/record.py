@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdeg_codec.batches.plan import Job, Shard
-from fdeg_codec.errors import FdegError
+from fdeg_codec.errors import FdegError, reason
 from fdeg_codec.raster.atomic import SIDECARS
 
 FOLDER = ".fdeg-batch"
@@ -50,7 +50,7 @@ class Record:
                         claim = Claim(line["at"], line["source"])
                         self._claims[line["target"]] = max(claim, self._claims.get(line["target"], claim))
         except OSError as error:
-            raise FdegError(f"{target}: cannot be used for output ({error.strerror or error})") from error
+            raise FdegError(f"{target}: cannot be used for output ({reason(error)})") from error
 
     def done(self, job: Job) -> Words | None:
         """What was said of a scene when it was done, if it was and nothing has changed since."""
@@ -91,7 +91,7 @@ class Record:
             with self._path.open("a") as stream:
                 stream.write("".join("\n" + json.dumps(line) for line in lines))
         except OSError as error:
-            raise FdegError(f"{self._path}: cannot be written ({error.strerror or error})") from error
+            raise FdegError(f"{self._path}: cannot be written ({reason(error)})") from error
 
 
 def _lines(path: Path) -> Iterator[Words]:

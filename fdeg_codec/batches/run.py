@@ -17,7 +17,7 @@ from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
 from fdeg_codec.codec.goal import goal_of
 from fdeg_codec.codec.smaller import check_scale
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.raster.atomic import check, replacing
 from fdeg_codec.raster.sink import DRIVERS, driver_of
 from fdeg_codec.weights import DEFAULT_MODEL, by_name
@@ -173,4 +173,4 @@ def _write(path: Path, outcomes: list[Outcome]) -> None:
             writer.writeheader()
             writer.writerows(rows)
     except OSError as error:
-        raise FdegError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise FdegError(f"{path}: cannot be written ({reason(error)})") from error

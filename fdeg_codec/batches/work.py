@@ -19,7 +19,7 @@ from fdeg_codec.codec.smaller import shrink_span
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.codec.workers import one_thread_each
 from fdeg_codec.container.header import LENGTHS, unpack
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.weights import DEFAULT_MODEL
 
 
@@ -106,7 +106,7 @@ class Task:
 def problem(error: BaseException) -> str:
     """What went wrong with a scene that was not refused, in one line."""
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {reason(error)}"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
         return "not enough memory; fewer scenes at once or, to encode, a smaller --tile need less"
     return f"{type(error).__name__}: {error}".splitlines()[0]

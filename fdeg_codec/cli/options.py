@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from fdeg_codec.container.header import MAX_PIXELS
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.raster.drafts import draft_folder
 from fdeg_codec.weights import DEFAULT_MODEL
 
@@ -151,7 +151,7 @@ def read_from(name: str, suffix: str = "") -> Iterator[Path | str]:
             with path.open("wb") as spool:
                 shutil.copyfileobj(sys.stdin.buffer, spool)
         except OSError as error:
-            raise FdegError(f"standard input: cannot be kept in {tempfile.gettempdir()} ({error.strerror or error})") from error
+            raise FdegError(f"standard input: cannot be kept in {tempfile.gettempdir()} ({reason(error)})") from error
         with _called("standard input", path):
             yield path
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from rasterio.windows import Window
 
 from fdeg_codec.codec import planes
@@ -55,7 +54,6 @@ def decibels(raster: Source, engine: Engine, file: Path) -> float:
     with file.open("rb") as stream:
         for piece in Decoder(Reader(stream), engine).pieces(Span(0, raster.height), Span(0, raster.width)):
             window = Window(piece.column, piece.row, piece.samples.shape[2], piece.samples.shape[1])
-            truth = raster.cut(window).samples
-            valid = np.stack([piece.valid(b) & sane(truth[b]) for b in raster.coded])
-            errors.add(truth[raster.coded], piece.samples[raster.coded], valid)
+            truth = raster.cut(window).samples[raster.coded]
+            errors.add(truth, piece.samples[raster.coded], piece.valid(raster.coded) & sane(truth))
     return errors.psnr

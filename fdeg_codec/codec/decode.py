@@ -64,14 +64,21 @@ class Piece:
                     mask = np.where(values == 0, 0, 255 if mask is None else mask).astype(np.uint8)
         return samples, mask
 
-    def valid(self, band: int) -> Flags:
-        """Which pixels of a band are numbers, not nodata, not masked, not wholly transparent."""
-        valid = np.ones(self.samples.shape[1:], bool)
-        if not any(layer.kind in masks.ALPHA and layer.band == band for layer in self.layers):
-            for layer, values in self.layers.items():
-                if layer.kind not in masks.MISSING or layer.band in (None, band):
-                    valid &= values > 0
-        return valid
+    def valid(self, bands: list[int]) -> Flags:
+        """Which samples of `bands` are numbers, not nodata, not masked, not wholly transparent; an alpha's all are."""
+        shown = np.ones(self.samples.shape[1:], bool)
+        own: dict[int, Flags] = {}
+        for layer, values in self.layers.items():
+            if layer.kind in masks.MISSING and layer.band is not None:
+                own[layer.band] = own.get(layer.band, True) & (values > 0)
+            else:
+                shown &= values > 0
+        alphas = {layer.band for layer in self.layers if layer.kind in masks.ALPHA}
+        out = np.ones((len(bands), *shown.shape), bool)
+        for k, band in enumerate(bands):
+            if band not in alphas:
+                out[k] = shown & own.get(band, True)
+        return out
 
 
 class Decoder:

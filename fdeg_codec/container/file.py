@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from fdeg_codec.container.header import LENGTHS, Header, unpack
 from fdeg_codec.container.sections import Sections, pack_sections, unpack_sections
-from fdeg_codec.errors import BadFileError
+from fdeg_codec.errors import BadFileError, reason
 
 MAX_ENTRY = 2**32 - 1
 BARE = 1  # entries up to this length have no checksum: they mean "nothing here" or "all alike"
@@ -87,14 +87,15 @@ class Reader:
         return self._body(number, self._starts[number])
 
     def _at(self, place: int, length: int) -> bytes:
-        """Bytes from a place in the file, whose position processes may share that were forked with it open."""
+        """What the file has of so many bytes from a place; processes may share its position that were forked with it open."""
+        length = min(length, max(self.size - place, 0))  # as memory is taken before it is known what there is
         try:
             if isinstance(self._stream, io.BytesIO) or not hasattr(os, "pread"):
                 self._stream.seek(place)
                 return self._stream.read(length)
             return os.pread(self._stream.fileno(), length, place)
         except OSError as error:
-            raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+            raise BadFileError(f"cannot be read ({reason(error)})") from error
 
     def _body(self, number: int, start: int) -> bytes:
         data = self._at(start, self.lengths[number])

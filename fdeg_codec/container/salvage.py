@@ -11,6 +11,7 @@ import zlib
 from array import array
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import BinaryIO, TypeVar
 
 from fdeg_codec.container.file import BARE, Reader, copy_of, index_length, overhead_of, starts_of, unpack_index
@@ -29,6 +30,7 @@ class Salvager(Reader):
         self._stream = stream
         self.size = stream.seek(0, io.SEEK_END)
         self.mended: list[str] = []
+        self._mended_tiles: set[int] = set()
         self.header = self._header()
         size, sections, index = self.header.size, self.header.sections_length, index_length(self.header)
         ends = self.size - 1 - size - sections  # of its copy, if there is one
@@ -53,7 +55,7 @@ class Salvager(Reader):
     def _either(self, name: str, unpack: Callable[[bytes], Part], found: list[bytes], *guesses: bytes) -> Part:
         """A part as it was found in one of two places, or there, or as one of the guesses, but for a bit."""
         problem: FdegError | None = None
-        for k, data in enumerate([*found, *(_sealed(data) for data in (*found, *guesses))]):
+        for k, data in enumerate(chain(found, map(_sealed, chain(found, guesses)))):
             try:
                 part = unpack(data)
             except FdegError as error:
@@ -96,8 +98,9 @@ class Salvager(Reader):
         data = self._at(start, self.lengths[number])
         body = mend(data[4:], data[:4], number) if len(data) > 4 + BARE else None
         if body is not None:
-            note = f"tile {number // self.header.per_tile}: a flipped bit was put right"
-            self.mended += [] if note in self.mended else [note]
+            tile = number // self.header.per_tile
+            self.mended += [] if tile in self._mended_tiles else [f"tile {tile}: a flipped bit was put right"]
+            self._mended_tiles.add(tile)
         return body
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import VERSION
 from fdeg_codec.container.sections import Kind, unpack_numbers, unpack_text
-from fdeg_codec.errors import FdegError, RasterError
+from fdeg_codec.errors import FdegError, RasterError, reason
 
 TEXTS = {Kind.NODATA: "nodata", Kind.CRS: "crs", Kind.GCPS: "gcps", Kind.RPCS: "rpcs", Kind.TAGS: "tags", Kind.BANDS: "band"}
 
@@ -22,7 +22,7 @@ def opened(path: Path | str) -> Iterator[Reader]:
         with Path(path).open("rb") as stream:
             yield Reader(stream)
     except OSError as error:
-        raise RasterError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise RasterError(f"{path}: cannot be read ({reason(error)})") from error
     except FdegError as error:
         raise type(error)(f"{path}: {error}") from error
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fdeg_codec.errors import FdegError
+from fdeg_codec.errors import FdegError, reason
 from fdeg_codec.evaluation import markdown, page, plots, sheet, summary
 from fdeg_codec.evaluation.curves import Cube
 from fdeg_codec.evaluation.measure import find_codec
@@ -32,7 +32,7 @@ def write(out: Path, anchor: str | None, sources: tuple[Path, ...]) -> Path:
         target = out / "report.html"
         target.write_text(page.render(table, drawn, out / SHEET, words))
     except OSError as error:
-        raise FdegError(f"{out}: cannot be written ({error.strerror or error})") from error
+        raise FdegError(f"{out}: cannot be written ({reason(error)})") from error
     return target
 
 

@@ -18,7 +18,7 @@ import torch
 
 from fdeg_codec import __version__
 from fdeg_codec.codec.progress import Progress
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.evaluation import metrics, ours, rivals, table
 from fdeg_codec.evaluation.classifier import save, train
 from fdeg_codec.evaluation.codec import Codec
@@ -124,7 +124,7 @@ def _prepare(plan: Plan, cast: Cast) -> set[tuple[str, str, float]]:
         _agree(plan, cast)
         _note(plan, cast, set(), {})
     except OSError as error:
-        raise FdegError(f"{plan.out}: cannot be written ({error.strerror or error})") from error
+        raise FdegError(f"{plan.out}: cannot be written ({reason(error)})") from error
     return {(p.picture, p.codec, p.quality) for p in table.read(points)} if points.exists() else set()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fdeg_codec.errors import FdegError, UsageError
+from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.raster.drafts import draft_folder
 
 SIDECARS = (".aux.xml", ".msk", ".ovr")  # where GDAL puts, or looks for, what the file itself does not hold
@@ -28,7 +28,7 @@ def replacing(target: Path, overwrite: bool) -> Iterator[Path]:
             check(target, overwrite)  # once more: the work may have taken hours
             _settle(draft, place)
     except OSError as error:
-        raise FdegError(f"{target}: cannot be written ({error.strerror or error})") from error
+        raise FdegError(f"{target}: cannot be written ({reason(error)})") from error
 
 
 def check(target: Path, overwrite: bool) -> None:

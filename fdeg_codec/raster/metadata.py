@@ -95,14 +95,14 @@ def to_sections(m: Metadata) -> Sections:
     """Only what is there and not plain."""
     sections: Sections = {}
     if m.crs:
-        sections[Kind.CRS] = pack_text(crs_text(m.crs))
+        sections[Kind.CRS] = pack_text(_short(m.crs))
     if m.transform:
         sections[Kind.TRANSFORM] = pack_numbers(m.transform[:6])
     if len(m.gcps) > MAX_GCPS:
         raise UnsupportedError(f"has {len(m.gcps)} ground control points; {MAX_GCPS} at most")
     if m.gcps:
         points = [[p.row, p.col, p.x, p.y, p.z, p.id, p.info] for p in m.gcps]
-        sections[Kind.GCPS] = pack_text({"crs": crs_text(m.gcps_crs) if m.gcps_crs else None, "points": points})
+        sections[Kind.GCPS] = pack_text({"crs": _short(m.gcps_crs) if m.gcps_crs else None, "points": points})
     if m.rpcs:
         sections[Kind.RPCS] = pack_text(m.rpcs.to_gdal())
     if m.tags or any(m.band_tags):
@@ -225,9 +225,17 @@ def within(m: Metadata, column: int, row: int, scale: int = 1) -> Metadata:
 
 def crs_text(crs: CRS) -> str:
     """The authority's code where it says everything, else WKT."""
-    code = crs.to_epsg()
     with rasterio.Env():
+        code = crs.to_epsg()
         return f"EPSG:{code}" if code and CRS.from_epsg(code).wkt == crs.wkt else str(crs.wkt)
+
+
+def _short(crs: CRS) -> str:
+    """As text that may be read again."""
+    text = crs_text(crs)
+    if len(text) > strict.LONGEST_CRS:
+        raise UnsupportedError(f"has a reference system of {len(text)} characters; {strict.LONGEST_CRS} at most")
+    return text
 
 
 def _bands(m: Metadata) -> dict[str, list[Any]]:

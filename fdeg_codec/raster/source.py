@@ -19,7 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from fdeg_codec.container.header import CODES, PLANE_BANDS
-from fdeg_codec.errors import RasterError, UnsupportedError, UsageError
+from fdeg_codec.errors import RasterError, UnsupportedError, UsageError, reason
 from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster import mapping, metadata
 from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
@@ -84,7 +84,7 @@ class Source:
             if is_missing(path):
                 raise RasterError(f"{path}: no such file")
         except OSError as error:
-            raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+            raise RasterError(f"{path}: cannot be read ({reason(error)})") from error
         with ExitStack() as opened, readable(path):
             opened.enter_context(reading())
             with may_lie_nowhere():

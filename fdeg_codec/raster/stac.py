@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
@@ -55,8 +56,9 @@ def _named(crs: CRS) -> Table:
 
 def _on_earth(crs: CRS, outline: list[tuple[float, float]]) -> Table:
     try:
-        longitudes, latitudes = transform(crs, "EPSG:4326", *zip(*outline, strict=True))
-        box = transform_bounds(crs, "EPSG:4326", *_box(outline))
+        with rasterio.Env():
+            longitudes, latitudes = transform(crs, "EPSG:4326", *zip(*outline, strict=True))
+            box = transform_bounds(crs, "EPSG:4326", *_box(outline))
     except (RasterioError, CPLE_BaseError):  # one that is of no place on earth
         return {"bbox": None, "geometry": None}
     if not all(map(math.isfinite, box)):

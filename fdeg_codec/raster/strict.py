@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from fdeg_codec.container.sections import number
+
+LONGEST_CRS = 1 << 16  # characters; PROJ takes long over long ones, the longest of EPSG have some 10,000
 
 
 def text(value: Any) -> str:
@@ -30,8 +33,11 @@ def colour(value: Any) -> str:
 
 def crs(value: Any) -> CRS:
     """From "EPSG:n" or WKT, and from nothing else that PROJ would understand, such as the name of a file."""
-    code = re.fullmatch(r"EPSG:(\d{1,7})", text(value))
-    return CRS.from_epsg(int(code[1])) if code else CRS.from_wkt(value)
+    if len(text(value)) > LONGEST_CRS:
+        raise ValueError("a reference system without end")
+    code = re.fullmatch(r"EPSG:(\d{1,7})", value)
+    with rasterio.Env():  # or GDAL itself would print what it says
+        return CRS.from_epsg(int(code[1])) if code else CRS.from_wkt(value)
 
 
 def point(value: Any) -> GroundControlPoint:

@@ -293,6 +293,12 @@ class TestWeights:
         self.both(fdeg, raster, file, "tiny.json")
         assert fdeg("models").is_one_line(1, "tiny.json")
 
+    def test_what_is_no_manifest_and_has_no_weights_is_somebody_elses(self, fdeg: Run, raster: Path, own: Path) -> None:
+        for k, text in enumerate(("{", "[1]", '{"name": "other"}')):
+            (own / f"a{k}.json").write_text(text)
+        assert fdeg("models").code == 0
+        assert fdeg("encode", raster, raster.with_name("x.fdg"), "--model", "tiny").code == 0
+
     def test_a_hash_that_is_not_the_weights(self, fdeg: Run, raster: Path, own: Path) -> None:
         manifest = json.loads((own / "tiny.json").read_text())
         (own / "tiny.json").write_text(json.dumps(manifest | {"sha256": "0" * 64}))

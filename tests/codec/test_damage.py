@@ -204,6 +204,18 @@ def test_random_damage_never_shows_as_pixels_that_nobody_listed(folder: Path) ->
     assert rows["a burst of noise"]["unopened"] == 0  # it meets the header or its copy, never both
 
 
+def test_a_picture_larger_than_memory_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fdeg_codec.encode(write(folder / "in.tif", samples(1)), folder / "x.fdg", model="tiny")
+
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 512. GiB")
+
+    with fdeg_codec.open(folder / "x.fdg") as scene, monkeypatch.context() as patch:
+        patch.setattr(np, "empty", full)
+        with pytest.raises(UnsupportedError, match=r"x\.fdg: Unable to allocate 512.*read a window, or fewer bands"):
+            scene.read()
+
+
 def test_a_picture_larger_than_asked_for_is_not_decoded(folder: Path) -> None:
     fdeg_codec.encode(write(folder / "in.tif", samples(1, height=64, width=100)), folder / "x.fdg", model="tiny")
     with pytest.raises(UnsupportedError, match=r"100 x 64 pixels are more than the 6399 that --max-pixels"):

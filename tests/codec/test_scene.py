@@ -172,6 +172,12 @@ def nodata_bands(data: Samples) -> list[Samples]:
     return list(data)
 
 
+@pytest.mark.parametrize("name", ["no-such.fdg", "a\0b.fdg", "."])
+def test_what_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RasterError, match="cannot be read"):
+        fdeg_codec.open(tmp_path / name)
+
+
 def test_a_closed_scene_closes_its_file(file: Path) -> None:
     with fdeg_codec.open(file) as scene:
         stream = scene._stream

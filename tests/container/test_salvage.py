@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import random
 import struct
+import tracemalloc
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -46,6 +48,22 @@ def left(data: bytes) -> tuple[list[bytes | None], list[str]]:
         except BadFileError:
             bodies.append(None)
     return bodies, salvager.mended
+
+
+def test_memory_is_not_taken_for_what_an_index_claims(tmp_path: Path) -> None:
+    header = replace(HEADER, layers=0)
+    lengths = struct.pack(f"<{header.entries}I", *[2**32 - 1] * header.entries)
+    index = lengths + struct.pack("<I", zlib.crc32(lengths))
+    head = replace(header, sections_length=0).pack()
+    (tmp_path / "x.fdg").write_bytes(head + index + b"abcdefgh" + index + head + bytes([len(head)]))
+    with (tmp_path / "x.fdg").open("rb") as stream:
+        salvager = Salvager(stream)
+        tracemalloc.start()
+        with pytest.raises(BadFileError, match="cut off"):
+            salvager.entry(0, 0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 def test_a_whole_file_has_nothing_to_mend() -> None:

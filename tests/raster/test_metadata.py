@@ -20,7 +20,7 @@ from rasterio.windows import Window
 import fdeg_codec
 from fdeg_codec.container.sections import Kind, pack_text
 from fdeg_codec.errors import BadFileError, UnsupportedError
-from fdeg_codec.raster import metadata
+from fdeg_codec.raster import metadata, strict
 from tests.raster.rasters import coloured, samples, trip, write
 
 GRID = Affine(10, 2, 500000, 3, -10, 5e6)
@@ -273,6 +273,7 @@ def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
         (Kind.CRS, pack_text("EPSG:999999")),
         (Kind.CRS, pack_text({"a": 1})),
         (Kind.CRS, b"\1junk"),
+        (Kind.CRS, pack_text(CRS.from_epsg(32633).wkt + " " * strict.LONGEST_CRS)),
         (Kind.TRANSFORM, b"short"),
         (Kind.GCPS, pack_text([1, 2])),
         (Kind.GCPS, pack_text({"crs": None, "points": [[1]]})),
@@ -291,6 +292,20 @@ def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
 def test_metadata_that_makes_no_sense_is_a_damaged_file(kind: Kind, data: bytes) -> None:
     with pytest.raises(BadFileError):
         metadata.from_sections({kind: data}, 1)
+
+
+def test_gdal_prints_nothing_of_what_a_file_says(capfd: pytest.CaptureFixture[str]) -> None:
+    """Control characters of a stranger's file, say."""
+    wkt = 'GEOGCS["WGS 84",DATUM["x",SPHEROID["x",1,1]],PRIMEM["G",0],UNIT["d",1],EXTENSION["\x1b[2J","b"]]'
+    with pytest.raises(BadFileError):
+        metadata.from_sections({Kind.CRS: pack_text(wkt)}, 1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_reference_system_longer_than_a_reader_takes_is_refused() -> None:
+    endless = CRS.from_wkt(f'LOCAL_CS["{"x" * strict.LONGEST_CRS}",UNIT["metre",1]]')
+    with pytest.raises(UnsupportedError, match="65536 at most"):
+        metadata.to_sections(metadata.Metadata(crs=endless))
 
 
 def test_more_control_points_than_a_reader_takes_are_refused_by_both() -> None:
