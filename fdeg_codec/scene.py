@@ -236,7 +236,7 @@ class Scene:
             shape = len(chosen), part.height, part.width
             value = self._first_nodata(chosen)
             with Sink(partial, driver, shape, self.dtype, value, described) as sink:
-                total = len(Grid(*self.shape[1:], self._reader.header.tile).touching(*spans(w)))
+                total = len(Grid.of(self._reader.header).touching(*spans(w)))
                 for done, piece in enumerate(self._pieces(w, scale, chosen, (value,) * self.count), 1):
                     samples, mask = piece.of(chosen, value)
                     sink.write(samples, piece.row - part.row, piece.column - part.column, mask)
@@ -250,7 +250,7 @@ class Scene:
         with self._turn, self._naming():
             for tile in Decoder(self._reader, self._engine()).check():
                 if progress:
-                    progress(tile.number + 1, h.tile_rows * h.tile_columns)
+                    progress(tile.number + 1, h.tiles)
         return h.entries
 
     def _opened(self) -> Decoder:

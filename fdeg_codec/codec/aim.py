@@ -8,8 +8,6 @@ from pathlib import Path
 
 from rasterio.windows import Window
 
-from fdeg_codec.codec import planes
-from fdeg_codec.codec.cuts import order_of
 from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.progress import Progress
@@ -30,11 +28,9 @@ def aim(
 ) -> tuple[Header, bool]:
     """Write `draft` as `target` wants it; returns its header, and whether it makes use of all that is allowed."""
     header, sections = describe(raster, engine, fixed_point(engine.model.lambdas[0]), tile)
-    tiles = list(Grid(header.height, header.width, header.tile))
     before = overhead_of(replace(header, sections_length=len(pack_sections(sections))))
-    overhead = 2 * before + 1 if len(tiles) > 1 else before  # copied at the end
-    sample = Sample(raster, engine, planes.groups(order_of(raster)), effort, overhead)
-    sample.take(tiles)
+    overhead = 2 * before + 1 if header.tiles > 1 else before  # copied at the end
+    sample = Sample(raster, engine, list(Grid.of(header)), effort, overhead)
 
     def encode(rate: int) -> float:
         write_at(rate, raster, engine, effort, tile, draft, progress)

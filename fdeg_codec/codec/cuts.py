@@ -30,18 +30,17 @@ def encode_tile(
     engine: Engine, log2_lambda: int, effort: int, groups: list[list[int]], raster: Source, cut: Cut
 ) -> list[bytes]:
     """The entries of a tile: its planes, then its layers, then, if errors are bounded, the residuals of its planes."""
-    layers = [pack_layer(cut, layer) for layer in raster.layers]
-    if masks.is_hidden(dict(zip(raster.layers, layers, strict=True)), raster.coded):
-        return [b""] * len(groups) + layers + [b""] * len(groups) * bool(raster.bounds)
+    layers = layers_of(raster, cut)
+    if masks.is_hidden(layers, raster.coded):
+        return [b""] * len(groups) + [*layers.values()] + [b""] * len(groups) * bool(raster.bounds)
     entries, residuals = [], []
     for group in groups:
-        picture = planes.spread(unit_of(raster, cut, group))
-        entry, y = encode_picture(engine, picture, partial(counted, cut, group), log2_lambda, effort)
+        entry, y = encode_picture(engine, picture_of(raster, cut, group), partial(counted, cut, group), log2_lambda, effort)
         entries.append(entry)
         if raster.max_error is not None:
             x = exact.picture(engine, y, log2_lambda, (len(group), *cut.samples.shape[1:]))
             residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
-    return entries + layers + residuals
+    return [*entries, *layers.values(), *residuals]
 
 
 def order_of(raster: Source) -> list[int]:
@@ -49,9 +48,20 @@ def order_of(raster: Source) -> list[int]:
     return planes.order(raster.coded, raster.metadata.colours, raster.likeness)
 
 
-def unit_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
-    """What analysis sees of some bands of a tile."""
-    return extended(raster.mapping.select(group).to_unit(np.stack([fill(cut, band, raster.mapping) for band in group])))
+def groups_of(raster: Source) -> list[list[int]]:
+    """The bands of each plane."""
+    return planes.groups(order_of(raster))
+
+
+def layers_of(raster: Source, cut: Cut) -> dict[Layer, bytes]:
+    """The entries of a tile's layers."""
+    return {layer: pack_layer(cut, layer) for layer in raster.layers}
+
+
+def picture_of(raster: Source, cut: Cut, group: list[int]) -> NDArray[np.float32]:
+    """What analysis sees of the bands of a plane."""
+    bands = np.stack([fill(cut, band, raster.mapping) for band in group])
+    return planes.spread(extended(raster.mapping.select(group).to_unit(bands)))
 
 
 def counted(cut: Cut, group: list[int]) -> NDArray[np.float32]:

@@ -94,7 +94,7 @@ class Decoder:
         self._damage = damage
         self._broken: dict[int, BadFileError] = {}  # by tile
         self._contents = contents(reader)
-        self._grid = Grid(h.height, h.width, h.tile)
+        self._grid = Grid.of(h)
         self.entries = Entries(reader, self._contents, engine)
 
     def pieces(

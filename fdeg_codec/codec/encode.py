@@ -92,7 +92,7 @@ def encode(
         width=header.width,
         height=header.height,
         bands=header.bands,
-        tiles=header.tile_rows * header.tile_columns,
+        tiles=header.tiles,
         bytes=written,
         bpp=8 * written / (header.width * header.height),
         seconds=time.monotonic() - begin,

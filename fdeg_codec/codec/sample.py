@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from fdeg_codec.codec import planes
-from fdeg_codec.codec.cuts import pack_layer, unit_of, window_of
+from fdeg_codec.codec.cuts import groups_of, layers_of, picture_of, window_of
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.seal import CRC
 from fdeg_codec.codec.tile import encode_plane
@@ -62,13 +62,11 @@ class Sample:
     What an effort beyond 1 gains is not counted: it is nearly the same for all tiles, and so is put right with the rest.
     """
 
-    def __init__(self, raster: Source, engine: Engine, groups: list[list[int]], effort: int, overhead: int) -> None:
+    def __init__(self, raster: Source, engine: Engine, tiles: list[Tile], effort: int, overhead: int) -> None:
+        """Analyses some of all `tiles`."""
         self._raster, self._engine, self._overhead = raster, engine, overhead
         self._rounding = THRIFTY if effort else NEAREST
-        self._groups = groups
-
-    def take(self, tiles: list[Tile]) -> None:
-        """Analyse some of all `tiles`."""
+        self._groups = groups_of(raster)
         count = min(len(tiles), max(2, PLANES // len(self._groups)))
         chosen = [tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, count)]
         self._share = sum(map(_pixels, tiles)) / sum(map(_pixels, chosen))
@@ -97,10 +95,9 @@ class Sample:
             return list(workers.in_order(jobs))
 
     def _analysed(self, tile: Tile, cut: Cut) -> Tested:
-        layers = {layer: pack_layer(cut, layer) for layer in self._raster.layers}
-        hidden = masks.is_hidden(layers, self._raster.coded)
-        units = (unit_of(self._raster, cut, group) for group in self._groups if not hidden)
-        latents = [self._engine.analyse(planes.spread(unit)) for unit in units]
+        layers = layers_of(self._raster, cut)
+        groups = [] if masks.is_hidden(layers, self._raster.coded) else self._groups
+        latents = [self._engine.analyse(picture_of(self._raster, cut, group)) for group in groups]
         return Tested(tile, latents, sum(CRC.size + len(entry) for entry in layers.values()))
 
     def _bytes(self, tested: Tested, rate: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fdeg_codec.container.header import Header
 from fdeg_codec.networks.fdegcnet import STRIDE
 
 SYNTHESIS_HALO = 1  # latents
@@ -45,6 +46,10 @@ class Grid:
     height: int
     width: int
     side: int
+
+    @classmethod
+    def of(cls, header: Header) -> Grid:
+        return cls(header.height, header.width, header.tile)
 
     @property
     def down(self) -> int:

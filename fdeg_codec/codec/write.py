@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fdeg_codec.codec import planes
-from fdeg_codec.codec.cuts import encode_tile, order_of, window_of
+from fdeg_codec.codec.cuts import encode_tile, groups_of, order_of, window_of
 from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.progress import Progress
@@ -79,17 +79,14 @@ def write(
 ) -> None:
     """All bytes of the file."""
     writer = Writer(stream, header, sections)
-    grid = Grid(header.height, header.width, header.tile)
-    total = grid.down * grid.across
-    groups = planes.groups(order_of(raster))
-    encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups, raster)
-    jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in grid)
+    encoder = partial(encode_tile, engine, header.log2_lambda, effort, groups_of(raster), raster)
+    jobs = (partial(encoder, raster.cut(window_of(tile))) for tile in Grid.of(header))
     tile_bytes = header.samples * np.dtype(header.dtype).itemsize
     work_bytes = engine.work_bytes(header.samples // header.bands, header.bounded, effort > DEFAULT_EFFORT)
-    with Workers(engine.device, total, tile_bytes, work_bytes) as workers:
+    with Workers(engine.device, header.tiles, tile_bytes, work_bytes) as workers:
         for done, entries in enumerate(workers.in_order(jobs), 1):
             for entry in entries:
                 writer.add(entry)
             if progress:
-                progress(done, total)
+                progress(done, header.tiles)
     writer.finish()

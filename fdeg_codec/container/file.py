@@ -110,7 +110,7 @@ class Reader:
 
 def copy_of(header: Header, packed: bytes, index: bytes) -> bytes:
     """What ends a file of several tiles: all that precedes the entries, the other way round, found from the last byte."""
-    return index + packed + header.pack() + bytes([header.size]) if header.tile_rows * header.tile_columns > 1 else b""
+    return index + packed + header.pack() + bytes([header.size]) if header.tiles > 1 else b""
 
 
 def index_length(header: Header) -> int:

@@ -61,6 +61,10 @@ class Header:
         return -(-self.width // self.tile)
 
     @property
+    def tiles(self) -> int:
+        return self.tile_rows * self.tile_columns
+
+    @property
     def per_tile(self) -> int:
         return self.planes + self.layers + self.residuals
 
@@ -75,7 +79,7 @@ class Header:
 
     @property
     def entries(self) -> int:
-        return self.tile_rows * self.tile_columns * self.per_tile
+        return self.tiles * self.per_tile
 
     def pack(self) -> bytes:
         kind = CODES[self.dtype] | (BOUNDED if self.bounded else 0)

@@ -57,7 +57,7 @@ def summary(reader: Reader) -> dict[str, Any]:
 
 def _tiles(reader: Reader) -> Any:
     h = reader.header
-    for number in range(h.tile_rows * h.tile_columns):
+    for number in range(h.tiles):
         row, column = divmod(number, h.tile_columns)
         yield {
             "tile": number,

@@ -45,7 +45,7 @@ def of_fdeg(file: Path) -> golden.Content:
         read = Reader(stream)
         h = read.header
         entries = Decoder(read, load_engine(h.fingerprint, "cpu", "float32")).entries
-        tiles = list(Grid(h.height, h.width, h.tile))
+        tiles = list(Grid.of(h))
         latents = [[entries.latents(tile, plane) for plane in range(h.planes)] for tile in tiles]
         return golden.Content(latents, [list(map(shown, entries.layers(tile, set(range(h.bands))).values())) for tile in tiles])
 
@@ -84,7 +84,7 @@ def test_the_second_decoder_finds_every_sample_of_bounded_files(models: Path, na
         read = Reader(stream)
         h = read.header
         engine = load_engine(h.fingerprint, "cpu", "float32")
-        entries, tiles = Decoder(read, engine).entries, list(Grid(h.height, h.width, h.tile))
+        entries, tiles = Decoder(read, engine).entries, list(Grid.of(h))
 
         def picture(number: int, plane: int, bands: int) -> np.ndarray:
             tile = tiles[number]
