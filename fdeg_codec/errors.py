@@ -28,5 +28,6 @@ class UsageError(FdegError):
 
 
 def reason(error: BaseException) -> str:
-    """What the system says of it, without its number and the file's name."""
-    return getattr(error, "strerror", None) or str(error)
+    """What is said of it in a line, by the system without its number and the file's name."""
+    said = str(getattr(error, "strerror", None) or error).strip()
+    return said.splitlines()[0] if said else type(error).__name__

@@ -17,8 +17,8 @@ HEAVY = ("torch", "rasterio", "numpy", "constriction")
 
 # From the ground up. A floor may import those below it; floors of one line do not know each other.
 FLOORS = [
-    ("blas", "errors", "grid", "plain"),
-    ("container", "networks", "devices", "weights"),
+    ("blas", "errors", "grid", "ndtypes", "plain"),
+    ("container", "networks", "devices", "psnr", "weights"),
     ("entropy", "raster"),
     ("codec",),
     ("scene",),
@@ -41,6 +41,7 @@ STRANGERS = {
     "blas": {"torch", "rasterio", "numpy", "click"},
     "errors": {"torch", "rasterio", "numpy", "click"},
     "grid": {"torch", "rasterio", "numpy", "click"},
+    "ndtypes": {"torch", "rasterio", "click"},
     "plain": {"torch", "rasterio", "numpy", "click"},
     "cli": {"numpy", "rasterio"},
 }

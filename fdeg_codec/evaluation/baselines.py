@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from fdeg_codec.errors import reason
 from fdeg_codec.evaluation.codec import Codec, listed
 from fdeg_codec.evaluation.pictures import Picture, is_rgb
 
@@ -37,7 +38,7 @@ def _codec(name: str) -> Codec | dict[str, str]:
         import compressai
         from compressai.zoo.image import model_urls
     except Exception as error:  # of whatever it imports in turn: its parts must fit each other's versions
-        return {name: f"cannot be imported ({str(error).splitlines()[0] if str(error) else type(error).__name__})"}
+        return {name: f"cannot be imported ({reason(error)})"}
 
     files = {q: Path(torch.hub.get_dir(), "checkpoints", Path(url).name) for q, url in model_urls[name]["mse"].items()}
     here = tuple(float(q) for q, file in files.items() if file.exists())

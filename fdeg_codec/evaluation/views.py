@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 
 from fdeg_codec.codec.windows import Window
 from fdeg_codec.container.header import SIGNATURE
-from fdeg_codec.errors import RasterError
+from fdeg_codec.errors import RasterError, reason
 from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.source import is_missing, readable, reading
@@ -117,7 +117,7 @@ def _naming(path: Path | str) -> Iterator[None]:
     try:
         yield
     except RasterioError as error:
-        raise RasterError(f"{path}: cannot be read ({str(error.__cause__ or error).splitlines()[0]})") from error
+        raise RasterError(f"{path}: cannot be read ({reason(error.__cause__ or error)})") from error
 
 
 def boxes(height: int, width: int) -> list[Window]:

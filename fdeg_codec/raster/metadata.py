@@ -142,7 +142,9 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
             raise ValueError("tags of other bands")
         m.tags.get("", {}).pop(COLOUR_KEY, None)
     for name, values in unpack_text(sections[Kind.BANDS]).items() if Kind.BANDS in sections else ():
-        if name in OF_BANDS and len(values) == bands:
+        if name in OF_BANDS and len(values) != bands:
+            raise ValueError(f"{name} of other bands")
+        if name in OF_BANDS:
             setattr(m, name, [OF_BANDS[name](value) for value in values])
     return m
 

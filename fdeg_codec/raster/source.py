@@ -55,7 +55,7 @@ def readable(path: Path | str) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:  # the latter of files beside it
-        raise RasterError(f"{path}: not a raster that can be read ({_first_line(error)})") from error
+        raise RasterError(f"{path}: not a raster that can be read ({reason(error)})") from error
     except UnicodeEncodeError as error:
         raise RasterError(f"{path}: its name is not UTF-8, as GDAL wants it; a link may have another") from error
     except (LookupError, ValueError) as error:  # as it reads metadata and names
@@ -231,14 +231,10 @@ class Source:
             yield
         except RasterioError as error:
             raise RasterError(
-                f"{self.path}: damaged, or changed while it was read ({_first_line(error.__cause__ or error)})"
+                f"{self.path}: damaged, or changed while it was read ({reason(error.__cause__ or error)})"
             ) from error
 
     def truth(self, window: Window) -> tuple[Samples, Flags]:
         """The samples of all bands in a window, and which of them count."""
         cut = self.cut(window)
         return cut.samples, np.stack([cut.valid(band) for band in range(self.bands)])
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -287,6 +287,7 @@ def test_a_window_moves_control_points_and_polynomials(folder: Path) -> None:
         (Kind.TAGS, pack_text({"tags": {"json:A": {"a": "b"}}, "bands": []})),
         (Kind.BANDS, pack_text({"colours": ["mauve"]})),
         (Kind.BANDS, pack_text([1])),
+        (Kind.BANDS, pack_text({"units": ["m", "m"]})),
     ],
 )
 def test_metadata_that_makes_no_sense_is_a_damaged_file(kind: Kind, data: bytes) -> None:
