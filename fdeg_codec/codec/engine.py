@@ -72,13 +72,13 @@ class Engine:
         """z, and y in units of its quantiser but not yet rounded (row, column, channel)."""
         level = self.level(log2_lambda)
         z = self.net.summarise(y) * self.net.entropy.z_units(level)
-        y_gained = y * torch.exp(self.net.entropy.y_gain(level))[:, :, None, None]
-        return _rounded(z), y_gained[0].permute(1, 2, 0).cpu().numpy()
+        y_gained = y * self.net.entropy.y_gain.gain(level)
+        return integers(z), y_gained[0].permute(1, 2, 0).cpu().numpy()
 
     @torch.inference_mode()
     def synthesise(self, y_hat: Integers, log2_lambda: int) -> Picture:
         """The picture (3, row, column) of latents (row, column, latent)."""
-        y = self.tensor(y_hat).float().permute(2, 0, 1)[None]
+        y = self.latents(y_hat).float()
         level = self.level(log2_lambda).float()
         with self.autocast():
             x: Picture = self.net.synthesise(y, level)[0].cpu().numpy()
@@ -87,7 +87,7 @@ class Engine:
     @torch.inference_mode()
     def synthesise_exactly(self, y_hat: Integers, log2_lambda: int) -> Floats:
         """The same in float64, in which machines differ by so little that rounding can be told."""
-        y = self.tensor(y_hat).double().permute(2, 0, 1)[None]
+        y = self.latents(y_hat).double()
         x: Floats = self._double.synthesise(y, self.level(log2_lambda))[0].cpu().numpy()
         return x
 
@@ -104,7 +104,7 @@ class Engine:
     @torch.inference_mode()
     def preview(self, y_hat: Integers, log2_lambda: int, scale: int) -> Picture:
         """Means of `scale` x `scale` pixels of what the linear path makes of latents (row, column, latent)."""
-        y = self.tensor(y_hat).float().permute(2, 0, 1)[None]
+        y = self.latents(y_hat).float()
         x: Picture = self.net.preview(y, self.level(log2_lambda).float(), scale)[0].cpu().numpy()
         return x
 
@@ -123,6 +123,10 @@ class Engine:
         nearest = (log2_lambda - fixed_point(MIN_LAMBDA) + LEVEL_STEPS // 2) // LEVEL_STEPS
         rows: Floats = self._z_tables[nearest]
         return rows
+
+    def latents(self, array: NDArray[Any]) -> Tensor:
+        """Latents (row, column, channel) as networks take them: (1, channel, row, column)."""
+        return self.tensor(array).permute(2, 0, 1)[None]
 
     def tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
@@ -158,8 +162,7 @@ class Predictor:
     def begin(self, z: Integers, height: int, width: int, speaking: Flags) -> None:
         """Take z (row, column, hyper) of a tile of `height` x `width` latents, none of them known yet, and who speaks."""
         self._parts = self._engine.spoken(self._log2_lambda, speaking.tobytes())
-        z_hat = self._engine.tensor(z).double().permute(2, 0, 1)[None]
-        features = self._model.features(z_hat, self._level)[:, :, :height, :width]
+        features = self._model.features(self._engine.latents(z).double(), self._level)[:, :, :height, :width]
         self._features = features.permute(0, 2, 3, 1).contiguous()
         self._padded = features.new_zeros(1, height + 2 * REACH, width + 2 * REACH, int(speaking.sum()))
         self._cells: Cells | None = None
@@ -204,6 +207,6 @@ def engine_of(fingerprint: bytes, device: DeviceName, precision: Precision) -> E
     return Engine(by_fingerprint(fingerprint), device, precision)
 
 
-def _rounded(x: Tensor) -> Integers:
-    """(1, channel, row, column) rounded half up, as (row, column, channel)."""
+def integers(x: Tensor) -> Integers:
+    """Latents (1, channel, row, column) rounded half up, as (row, column, channel)."""
     return torch.floor(x[0].permute(1, 2, 0) + 0.5).to(torch.int32).cpu().numpy()

@@ -7,16 +7,14 @@ one: a gradient tells what a step up or down of each would change, and some of t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from fdeg_codec.codec.engine import Engine, Picture
+from fdeg_codec.codec.engine import Engine, Picture, integers
 from fdeg_codec.container.header import LEVEL_STEPS
-from fdeg_codec.entropy.rounding import nearest
 from fdeg_codec.ndtypes import Floats, Integers
 from fdeg_codec.networks.entropy_model import Mixture, cells
 from fdeg_codec.networks.rate import bits, mixture_mass
@@ -57,12 +55,12 @@ class Slope:
         self._picture = torch.from_numpy(picture).to(engine.device)[None]
         self._worth = torch.from_numpy(worth * counts).to(engine.device)[None]
         with torch.no_grad():
-            self._features = self._model.features(self._tensor(z), self._level)
+            self._features = self._model.features(engine.latents(z).float(), self._level)
 
     def anneal(self, y: Floats, start: Integers, steps: int) -> Integers:
         """The integers that real latents settle on, which begin as `y`, but near `start`."""
         dice = self._dice()
-        latents = self._tensor(start + np.clip(y - start, -OPEN, OPEN))
+        latents = self._engine.latents(start + np.clip(y - start, -OPEN, OPEN)).float()
         mean, square = torch.zeros_like(latents), torch.zeros_like(latents)
         for step in range(steps):
             done = step / steps
@@ -72,12 +70,12 @@ class Slope:
             known, square_known = (1 - memory ** (step + 1) for memory in (MEMORY, SQUARE_MEMORY))
             pace = PACE + (LAST_PACE - PACE) * done
             latents -= pace / known * mean / (torch.sqrt(square / square_known) + TINY)
-        return _integers(latents)
+        return integers(latents)
 
     def descend(self, start: Integers, passes: int) -> Found:
         """The best integers met in some passes from `start`."""
         dice = self._dice()
-        y_hat = self._tensor(start)
+        y_hat = self._engine.latents(start).float()
         curvature, share = FIRST_CURVATURE, FIRST_SHARE
         least, direction, promise = self._look(y_hat)
         for _ in range(passes):
@@ -89,12 +87,12 @@ class Slope:
                 curvature, share = max(CURVATURE, curvature * EASIER), min(SHARE, share * BOLDER)
             else:
                 share *= CAREFUL
-        return Found(least, _integers(y_hat))
+        return Found(least, integers(y_hat))
 
     @torch.no_grad()
     def error(self, latents: Integers) -> float:
         """The part of their cost that is error."""
-        return self._error(self._tensor(latents)).item()
+        return self._error(self._engine.latents(latents).float()).item()
 
     @torch.enable_grad()
     def _gradient(self, latents: Tensor, warmth: float, dice: torch.Generator) -> Tensor:
@@ -130,10 +128,6 @@ class Slope:
         """The same for each: on a CPU a file is the same every time."""
         return torch.Generator(self._engine.device).manual_seed(0)
 
-    def _tensor(self, latents: NDArray[Any]) -> Tensor:
-        """(row, column, channel) as (1, channel, row, column)."""
-        return torch.from_numpy(latents).to(self._engine.device).float().permute(2, 0, 1)[None]
-
 
 def _drawn(x: Tensor, warmth: float, dice: torch.Generator) -> Tensor:
     """Between the integers beside each of `x`: nearer to the one that the dice say, the colder the nearer."""
@@ -150,8 +144,3 @@ def _chance(like: Tensor, dice: torch.Generator) -> Tensor:
 def _bits(y: Tensor, mixture: Mixture) -> Tensor:
     """What each latent costs (1, cell, channel)."""
     return bits(mixture_mass(cells(y), mixture))
-
-
-def _integers(y: Tensor) -> Integers:
-    """(1, channel, row, column) as (row, column, channel)."""
-    return nearest(y[0].permute(1, 2, 0).cpu().numpy())

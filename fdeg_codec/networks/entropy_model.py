@@ -99,7 +99,7 @@ class EntropyModel(nn.Module):
 
     def z_units(self, level: Tensor) -> Tensor:
         """What z is multiplied by: the gain of the nearest whole level, which the frequencies of its values are known for."""
-        return torch.exp(self.z_gain((level + 0.5).floor()))[:, :, None, None]
+        return self.z_gain.gain((level + 0.5).floor())
 
     def forward(self, features: Tensor, y_hat: Tensor, level: Tensor) -> Mixture:
         """The mixtures of all latents (sample, cell, latent), in units of the quantiser; for training.

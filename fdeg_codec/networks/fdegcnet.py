@@ -89,7 +89,7 @@ class FDEGCNet(nn.Module):
 
     def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """The picture of quantised latents, neither clipped nor rounded."""
-        y = y_hat * torch.exp(self.y_ungain(level))[:, :, None, None]
+        y = y_hat * self.y_ungain.gain(level)
         x = linear(self.synthesis[-1], self.synthesis[:-1](y[:, : self.architecture.shaped]))
         if self.linear_synthesis is not None:
             x = x + linear(self.linear_synthesis, y)
@@ -98,7 +98,7 @@ class FDEGCNet(nn.Module):
     def preview(self, y_hat: Tensor, level: Tensor, scale: int) -> Tensor:
         """What the linear path alone makes of latents, in means of `scale` x `scale` pixels."""
         assert self.linear_synthesis is not None
-        y = y_hat * torch.exp(self.y_ungain(level))[:, :, None, None]
+        y = y_hat * self.y_ungain.gain(level)
         kernel = F.avg_pool2d(self.linear_synthesis.weight.contiguous(), scale)
         return F.conv_transpose2d(y, kernel, self.linear_synthesis.bias, STRIDE // scale) + 0.5
 

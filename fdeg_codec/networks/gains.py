@@ -24,3 +24,7 @@ class PerLevel(nn.Module):
         share = (level - low)[:, None].to(self.table.dtype)
         index = low.long()
         return torch.lerp(self.table[index], self.table[index + 1], share)
+
+    def gain(self, level: Tensor) -> Tensor:
+        """What latents (sample, channel, row, column) are multiplied by, where the table holds logarithms."""
+        return torch.exp(self(level))[:, :, None, None]

@@ -34,7 +34,7 @@ def forward(
     y = net.analyse(x)
     z = net.summarise(y) * model.z_units(level)
     z_hat = through(z)
-    y_gained = y * torch.exp(model.y_gain(level))[:, :, None, None]
+    y_gained = y * model.y_gain.gain(level)
     y_hat = through(y_gained)
 
     features = model.features(z_hat, level)[:, :, : y.shape[2], : y.shape[3]]

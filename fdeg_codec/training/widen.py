@@ -124,7 +124,7 @@ def _left(net: FDEGCNet, crops: Crops) -> tuple[Tensor, Tensor]:
     level = torch.full((BATCH,), LEVELS - 1.0, device=device)
     for k in range(BATCHES):
         x = torch.from_numpy(crops.batch(BEFORE_ALL + 1 + k, BATCH, CROP)).clamp(0, 1).to(device)
-        rest = x - net.synthesise(net.analyse(x) * torch.exp(net.entropy.y_gain(level))[:, :, None, None], level)
+        rest = x - net.synthesise(net.analyse(x) * net.entropy.y_gain.gain(level), level)
         loud = 1 / (rest.std((1, 2, 3), keepdim=True) + QUIET)
         shown.append(patches((x - 0.5) * loud).cpu())
         left.append(patches(rest * loud).cpu())
