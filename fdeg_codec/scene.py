@@ -107,7 +107,9 @@ class Scene:
         self.close()
 
     def close(self) -> None:
-        self._stream.close()
+        """Once no other thread reads."""
+        with self._turn:
+            self._stream.close()
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -63,6 +63,8 @@ class Model:
             raise ModelError(f"{self.path}: the weights of {self.name} are missing; install fdeg again") from error
         if hashlib.sha256(data).hexdigest() != self.manifest["sha256"]:
             raise ModelError(f"{self.path}: these are not the weights its manifest describes (SHA-256); install fdeg again")
+        if len(data) < 8:
+            raise ModelError(f"{self.path}: holds no weights")
         (length,) = struct.unpack_from("<Q", data)
         architecture = json.loads(data[8 : 8 + length])["__metadata__"]["architecture"]
         return json.loads(architecture), load(data)
@@ -95,7 +97,7 @@ def installed() -> Iterator[Model]:
             try:
                 manifest = json.loads(path.read_text())
                 model = Model(path.with_suffix(".safetensors"), manifest)
-                if not model.name or len(model.fingerprint) != FINGERPRINT_BYTES or not manifest.keys() >= EXPECTED:
+                if not is_name(model.name) or len(model.fingerprint) != FINGERPRINT_BYTES or not manifest.keys() >= EXPECTED:
                     raise ValueError("something is missing")
                 _ = model.lambdas, int(manifest["parameters"])
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

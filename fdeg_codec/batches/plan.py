@@ -24,8 +24,11 @@ class Job(NamedTuple):
 
 def plan(folder: Path, ending: str, endings: tuple[str, ...], glob: str | None = None, shard: Shard = (1, 1)) -> list[Job]:
     """The scenes in `folder`: those that match `glob`, or have one of `endings`; of these, by their names, a shard's."""
-    if not folder.is_dir():
-        raise FdegError(f"{folder}: is no folder")
+    try:
+        if not folder.is_dir():
+            raise FdegError(f"{folder}: is no folder")
+    except OSError as error:
+        raise FdegError(f"{folder}: cannot be read ({reason(error)})") from error
     part, parts = shard
     if not 1 <= part <= parts:
         raise UsageError(f"--shard {part}/{parts}: the first number is at least 1 and at most the second")
@@ -52,12 +55,15 @@ def _files(folder: Path, endings: tuple[str, ...], glob: str | None, closed: lis
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"--glob {glob}: {error}") from error
     visible = (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-    return [p for p in visible if (glob or p.suffix.lower() in endings) and (p.is_file() or _leads_nowhere(p))]
+    return [p for p in visible if (glob or p.suffix.lower() in endings) and _is_scene(p)]
 
 
-def _leads_nowhere(path: Path) -> bool:
-    """Whether it is a link to what is not there: a scene that cannot be read, not one that does not exist."""
-    return path.is_symlink() and not path.exists()
+def _is_scene(path: Path) -> bool:
+    """Whether it is a file, or a link to nothing or what cannot be looked at: scenes that fail, and not none."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:
+        return True
 
 
 def _below(folder: Path, closed: list[Job]) -> Iterator[Path]:
@@ -69,7 +75,12 @@ def _below(folder: Path, closed: list[Job]) -> Iterator[Path]:
 
     met = set()
     for top, folders, files in os.walk(folder, onerror=note, followlinks=True):
-        status = Path(top).stat()
+        try:
+            status = Path(top).stat()
+        except OSError as error:
+            note(error)
+            folders.clear()
+            continue
         if (status.st_dev, status.st_ino) in met:
             folders.clear()
             continue

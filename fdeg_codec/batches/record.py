@@ -8,9 +8,9 @@ from another scene is not replaced. Each shard writes a file of its own and read
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ class Record:
     def done(self, job: Job) -> Words | None:
         """What was said of a scene when it was done, if it was and nothing has changed since."""
         try:
-            return self._done.get(_key(self._made(job, stamp(self._source / job.source))))
+            return self._done.get(_key(self._made(job, stamp(self._source / job.source), stamp(self._target / job.target))))
         except OSError:
             return None
 
@@ -73,20 +73,20 @@ class Record:
         now = time.time_ns()
         self._write([{"target": str(j.target), "at": now, "source": self._named(j)} for j in jobs if not self.owns(j)])
 
-    def add(self, job: Job, source: Stamp, details: Words) -> None:
-        """Remember that a scene was done, from a source that had this stamp before it was read; not if it is gone already."""
-        with suppress(FileNotFoundError):
-            self._write([{"target": str(job.target), "made": self._made(job, source), "details": details}])
+    def add(self, job: Job, source: Stamp, target: Stamp, details: Words) -> None:
+        """Remember that a scene was done: the stamp of its source before it was read, and of what was made of it."""
+        self._write([{"target": str(job.target), "made": self._made(job, source, target), "details": details}])
 
     def _named(self, job: Job) -> str:
         return str(self._source.absolute() / job.source)
 
-    def _made(self, job: Job, source: Stamp) -> Words:
-        target = stamp(self._target / job.target)
+    def _made(self, job: Job, source: Stamp, target: Stamp) -> Words:
         return {"source": self._named(job), "from": source, "target": str(job.target), "to": target, "words": self._words}
 
     def _write(self, lines: list[Words]) -> None:
         """Every line begins with its line feed, so that one that was cut off does not spoil the next."""
+        if not lines:
+            return
         try:
             with self._path.open("a") as stream:
                 stream.write("".join("\n" + json.dumps(line) for line in lines))
@@ -117,5 +117,5 @@ def stamp(path: Path) -> Stamp:
     worlds = (f"{ending}w", f"{ending[:2]}{ending[-1:]}w", ".wld")
     beside += [path.with_suffix(other) for other in (*worlds, *OF_SENSORS) if ending]
     beside += [path.with_name(f"{path.stem}{name}") for name in ("_RPC.TXT", "_rpc.txt")]
-    found = [path.stat(), *(other.stat() for other in beside if other.exists())]
+    found = [path.stat(), *(other.stat() for other in beside if os.access(other, os.F_OK))]
     return [(status.st_size, status.st_mtime_ns) for status in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import inspect
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from numbers import Integral
@@ -99,6 +100,8 @@ def _check_report(report: Path, target: Path) -> None:
     made_here = not target.exists() and report.absolute().parent == target.absolute()
     if not made_here and not _is_stream(report):
         check(report, overwrite=True)
+        if not os.access(report.absolute().parent, os.W_OK | os.X_OK):
+            raise FdegError(f"{report}: cannot be written: nothing may be put into its folder")
 
 
 def _identity(task: Task) -> dict[str, Any]:
@@ -124,13 +127,13 @@ def _outcomes(
     left = []
     for job in planned:
         known = record.done(job) if resume else None
-        there = (task.target / job.target).exists()
+        there = os.access(task.target / job.target, os.F_OK)  # of a closed folder making it will tell
         if known is not None:
             yield Outcome.of(job, "kept", details=known)
         elif job.problem or (there and not overwrite and not (resume and record.owns(job))):
             yield Outcome.of(job, "failed", error=job.problem or _stands(task.target / job.target, record.maker(job), resume))
         else:
-            left.append(job._replace(replaces=there))
+            left.append(job._replace(replaces=there or overwrite))
     record.begin(left)
     for job, result in _results(task, left, jobs, scheduler):
         if isinstance(result, str):

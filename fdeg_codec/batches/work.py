@@ -42,9 +42,10 @@ class Outcome:
 
 
 class Result(NamedTuple):
-    """What a scene was made from, and what to report of it."""
+    """What a scene was made from and became, and what to report of it."""
 
     source: Stamp
+    target: Stamp
     details: dict[str, Any]
 
 
@@ -86,9 +87,15 @@ class Task:
         try:
             with one_thread_each():
                 make = self._decode if self.decode else self._encode
-                return Result(before, make(source, target, job.replaces, progress))
+                details = make(source, target, job.replaces, progress)
         except FdegError as error:
             return str(error)
+        after: Stamp = []
+        with suppress(FileNotFoundError):  # it may be taken away at once
+            after = stamp(target)
+        if after and after[0][0] != details["bytes"]:
+            return f"{target}: was replaced by another process as soon as it was written"
+        return Result(before, after, details)
 
     def _encode(self, source: Path, target: Path, overwrite: bool, progress: Progress | None) -> dict[str, Any]:
         report = api.encode(source, target, overwrite=overwrite, progress=progress, **self.words)

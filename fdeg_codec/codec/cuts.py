@@ -14,6 +14,7 @@ from fdeg_codec.codec.effort import encode_picture
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.exact import encode_residual
 from fdeg_codec.codec.tiles import Tile
+from fdeg_codec.errors import RasterError
 from fdeg_codec.networks.fdegcnet import STRIDE
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.mapping import Mapping
@@ -39,7 +40,10 @@ def encode_tile(
         entries.append(entry)
         if raster.max_error is not None:
             x = exact.picture(engine, y, log2_lambda, (len(group), *cut.samples.shape[1:]))
-            residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
+            try:
+                residuals.append(encode_residual(x, known(raster, cut, group), cut.samples[group], raster.max_error))
+            except RasterError as error:
+                raise RasterError(f"{raster.path}: {error}") from error
     return [*entries, *layers.values(), *residuals]
 
 

@@ -17,6 +17,7 @@ from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.seal import seal, unseal
 from fdeg_codec.entropy.coder import Coder, Encoder
 from fdeg_codec.entropy.residual import Plane, code_band
+from fdeg_codec.errors import RasterError
 from fdeg_codec.ndtypes import Flags, Floats, Integers, Longs, Samples
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.bound import Bound
@@ -49,7 +50,7 @@ def encode_residual(x: Floats, bands: list[Band], samples: Samples, max_error: f
             after = masks.avoid(after, band.nodata, band.valid)  # noqa: PLW2901
         distance = np.abs(after[band.valid].astype(np.float64) - before[band.valid])
         if distance.size and distance.max() > max_error:
-            raise AssertionError(f"an error of {distance.max()} is beyond the bound of {max_error}")
+            raise RasterError(f"changed while it was read: a sample is {distance.max():g} off, and {max_error:g} is the bound")
     return seal(coder, _crc(found))
 
 

@@ -39,8 +39,12 @@ def check(target: Path, overwrite: bool) -> None:
         raise FdegError(f"{target}: is no regular file, and only such a one is replaced (- is standard output)")
     if target.exists() and not overwrite:
         raise FdegError(f"{target}: exists already (--overwrite replaces it)")
-    if not (folder := Path(os.path.realpath(target)).parent).is_dir():
-        raise FdegError(f"{target}: there is no folder {folder}")
+    place = Path(os.path.realpath(target))
+    if not place.parent.is_dir():
+        raise FdegError(f"{target}: there is no folder {place.parent}")
+    for beside in _sidecars(place).values():
+        if beside.is_dir():
+            raise FdegError(f"{target}: beside it there is a folder called {beside.name}, where GDAL looks for a file")
 
 
 def spare(source: Path | str, target: Path) -> None:
@@ -54,19 +58,24 @@ def _settle(draft: Path, target: Path) -> None:
     """Move what was written into its place, by one step where it can be done in one.
 
     Where it cannot, because there are sidecars, the target comes last, and goes first if it is there already: whenever the
-    process is killed, no picture stands beside another one's sidecars.
+    process is killed, no picture stands beside another one's sidecars. What is there comes back if that fails.
     """
     stale, made = _sidecars(target).values(), _sidecars(draft)
     for path in (draft, *made.values()):
         with path.open("rb") as written:
             os.fsync(written.fileno())  # a name must not outlive its bytes when the power fails
-    if stale or made:
-        target.unlink(missing_ok=True)
-    for path in stale:
-        path.unlink(missing_ok=True)
-    for suffix, path in made.items():
-        path.replace(f"{target}{suffix}")
-    draft.replace(target)
+    kept: list[tuple[Path, Path]] = []
+    try:
+        for k, path in enumerate((target, *stale) if stale or made else ()):
+            with suppress(FileNotFoundError):
+                kept.append((path.replace(draft.with_name(f"old-{k}")), path))
+        for suffix, path in made.items():
+            path.replace(f"{target}{suffix}")
+        draft.replace(target)
+    except OSError:
+        for old, path in reversed(kept):
+            old.replace(path)
+        raise
 
 
 def _sidecars(path: Path) -> dict[str, Path]:

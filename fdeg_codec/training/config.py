@@ -12,6 +12,7 @@ from fdeg_codec.container.header import MAX_LAMBDA, MIN_LAMBDA
 from fdeg_codec.errors import FdegError
 from fdeg_codec.networks.context import ContextKind
 from fdeg_codec.networks.fdegcnet import HYPER_STRIDE, STRIDE, Architecture
+from fdeg_codec.networks.heam import GROUPS
 from fdeg_codec.weights import is_name
 
 CROP_UNIT = STRIDE * HYPER_STRIDE  # pixels that a hyper-latent stands for, each way
@@ -69,18 +70,17 @@ class Config:
             raise ValueError("the last of its stages ends before the run")
         if any(stage.crop % CROP_UNIT or stage.crop < 1 or stage.batch < 1 for stage in self.stages):
             raise ValueError(f"crops are multiples of {CROP_UNIT}, and at least one is in a batch")
-        if len(self.lambdas) != 2 or not 0 < self.lambdas[0] <= self.lambdas[1]:
+        if len(self.lambdas) != 2 or not 0 < self.lambdas[0] <= self.lambdas[1] < math.inf:
             raise ValueError("lambdas are a lower and an upper bound")
         if self.lambdas[0] > MAX_LAMBDA or self.lambdas[1] < MIN_LAMBDA:
             raise ValueError(f"lambdas lie outside {MIN_LAMBDA} to {MAX_LAMBDA}: no file could be made with such a model")
-        a = self.architecture
-        sizes = (*a.widths, a.shaped, a.hyper, a.fusion, *a.slices)
-        if len(a.widths) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes) or a.context not in get_args(ContextKind):
-            raise ValueError(f"a network has three widths, channels everywhere, and a context of {get_args(ContextKind)}")
-        if sum(a.slices or (a.latent,)) != a.latent:
-            raise ValueError("slices hold all latents together")
+        _check_network(self.architecture)
         if self.warm_up < 1:
             raise ValueError("warm_up has a step at least")
+        if min(self.learning_rate, self.hyper_gain, self.gradient_norm) <= 0 or not 0 <= self.ema < 1:
+            raise ValueError("learning_rate, hyper_gain and gradient_norm are more than 0, ema is a share below 1")
+        if not 0 <= self.natural_share <= 1 or min(self.gain_rate_factor, self.hyper_gain_rate_factor) < 0:
+            raise ValueError("natural_share is a share, and no factor of a rate is below 0")
         if self.fall not in FALLS or not 0 <= self.hold < 1:
             raise ValueError(f"the rate is held for a share of the run below 1, then falls as {', '.join(FALLS)}")
 
@@ -104,6 +104,19 @@ def _check_numbers(part: Any) -> None:
         value = getattr(part, known.name)
         if known.type in ("int", "float") and type(value) is not int and (known.type == "int" or type(value) is not float):
             raise ValueError(f"{known.name} = {value!r}: a {'whole ' if known.type == 'int' else ''}number")
+        if (known.type == "float" and math.isnan(value)) or (known.name != "minutes" and value == math.inf):
+            raise ValueError(f"{known.name} = {value!r}: a finite number")
+
+
+def _check_network(a: Architecture) -> None:
+    """Raise ValueError for one that cannot be built."""
+    sizes = (*a.widths, a.shaped, a.hyper, a.fusion, *a.slices)
+    if len(a.widths) != 3 or not all(type(n) is int and n > 0 for n in sizes) or a.context not in get_args(ContextKind):
+        raise ValueError(f"a network has three widths, channels everywhere, and a context of {get_args(ContextKind)}")
+    if min(a.widths) < 2 or a.linear_only < 0 or a.shaped % GROUPS or a.hyper % GROUPS:
+        raise ValueError(f"widths are at least 2; hyper, and latent less linear_only, are multiples of {GROUPS}")
+    if sum(a.slices or (a.latent,)) != a.latent:
+        raise ValueError("slices hold all latents together")
 
 
 def find_config(name: str) -> Config:
@@ -114,7 +127,7 @@ def find_config(name: str) -> Config:
         return load_config(path)
     except OSError as error:
         raise FdegError(f"{name}: no such configuration") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FdegError(f"{path}: not a training configuration ({error})") from error
 
 

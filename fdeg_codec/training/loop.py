@@ -57,6 +57,8 @@ class Trainer:
         self.config = config
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise FdegError(f"{out}: cannot be written into")
         self.device = device
         torch.manual_seed(config.seed)
         self.crops = Crops(pictures, config.natural_share, config.seed)
@@ -162,9 +164,11 @@ class Trainer:
         try:
             torch.save(state, partial)
         except (OSError, RuntimeError) as error:  # torch names no reason
-            partial.unlink(missing_ok=True)
             raise FdegError(f"{path}: cannot be written; its disk may be full") from error
-        partial.replace(path)
+        else:
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def resume(self) -> None:
         with _checkpoint(self.config, self.out, self.device) as state:
@@ -250,10 +254,12 @@ def _checkpoint(config: Config, out: Path, device: torch.device) -> Iterator[dic
     except Exception as error:  # whatever reading a damaged pickle comes to
         raise FdegError(f"{path}: cannot be read as a checkpoint; fdeg train --overwrite begins anew") from error
     try:
+        if not isinstance(state, dict) or not isinstance(state["step"], int) or not isinstance(state["seconds"], float | int):
+            raise ValueError("no state of a training")
         if any(state.get(name, value) != value for name, value in _purpose(config).items()):
             raise ValueError("another network, or other lambdas")
         yield state
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise FdegError(f"{path}: not of the network of --config {config.name}; name the one it was trained with") from error
 
 

@@ -46,6 +46,31 @@ def run(folder: Path) -> Callable[..., dict[str, str]]:
     return run
 
 
+def test_what_cannot_be_looked_at_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
+    (folder / "far.tif").symlink_to("x" * 300)  # as a link into a closed folder, which root could open
+    found = fdeg_codec.batch(folder, tmp_path / "out", model="tiny")
+    assert statuses(found) == dict.fromkeys(TARGETS, "made") | {"far.fdg": "failed"}
+    assert "far.tif" in next(outcome.error for outcome in found if outcome.status == "failed")
+
+
+def test_what_another_process_put_in_its_place_is_not_taken_for_it(
+    run: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = api.encode
+
+    @functools.wraps(real)
+    def encode(source: Path, target: Path, **words: Any) -> Any:
+        report = real(source, target, **words)
+        if target.name == "b.fdg":
+            target.write_bytes(target.read_bytes() + b"!")
+        return report
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "encode", encode)
+        assert run(jobs=1) == dict.fromkeys(TARGETS, "made") | {"b.fdg": "failed"}
+    assert run(resume=True) == dict.fromkeys(TARGETS, "kept") | {"b.fdg": "made"}
+
+
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_batch_makes_what_single_calls_make(folder: Path, tmp_path: Path, jobs: int) -> None:
     outcomes = fdeg_codec.batch(folder, tmp_path / "out", model="tiny", quality=2, jobs=jobs)

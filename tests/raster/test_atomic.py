@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,33 @@ def test_long_names(tmp_path: Path) -> None:
     with pytest.raises(FdegError, match="File name too long"), replacing(tmp_path / ("n" * 256), False):
         raise AssertionError("not to be reached")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("fails", ["x.tif", "x.tif.msk"])
+def test_what_cannot_be_put_in_place_costs_nothing_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    before = {"x.tif": "old", "x.tif.aux.xml": "of the old"}
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    replace = Path.replace
+
+    def broken(self: Path, target: Path | str) -> Path:
+        if self.name.startswith("draft") and Path(target).name == fails:
+            raise OSError(5, "Input/output error")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", broken)
+    (tmp_path / "new").write_text("new")
+    with pytest.raises(FdegError, match="Input/output error"), replacing(tmp_path / "x.tif", True) as draft:
+        shutil.copy(tmp_path / "new", draft), shutil.copy(tmp_path / "new", f"{draft}.msk")
+    assert (tmp_path / "x.tif").read_text() == "old"
+    assert (tmp_path / "x.tif.aux.xml").read_text() == "of the old"
+
+
+def test_a_folder_in_the_place_of_a_sidecar_is_told_before_anything_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "x.tif").write_text("old")
+    (tmp_path / "x.tif.ovr").mkdir()
+    with pytest.raises(FdegError, match=r"folder called x\.tif\.ovr"), replacing(tmp_path / "x.tif", True) as draft:
+        draft.write_text("new")
+    assert (tmp_path / "x.tif").read_text() == "old"

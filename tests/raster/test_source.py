@@ -16,7 +16,7 @@ from rasterio.windows import Window
 import fdeg_codec
 from fdeg_codec.codec.cuts import fill
 from fdeg_codec.codec.windows import Window as CodecWindow
-from fdeg_codec.errors import FdegError, UnsupportedError, UsageError
+from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError
 from fdeg_codec.evaluation.views import view
 from fdeg_codec.raster import source as source_module
 from fdeg_codec.raster.masks import Layer
@@ -260,3 +260,24 @@ def test_white_zeros_are_refused_for_what_they_are(tmp_path: Path, dtype: str) -
     path = write(tmp_path / "a.tif", samples(1).astype(dtype), photometric="MINISWHITE")
     with pytest.raises(FdegError, match="MINISWHITE"):
         Source(path)
+
+
+@pytest.mark.parametrize(("value", "max_error"), [(60000, None), (60000, 5.0), (3000, 5.0), (7, None), (7, 5.0)])
+def test_samples_that_change_after_they_were_looked_at_are_told(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: int, max_error: float | None
+) -> None:
+    """Beyond the limits of a band, above all that was seen, and nodata where there was none."""
+    data = np.random.default_rng(0).integers(1000, 2000, (1, 64, 128)).astype(np.uint16)
+    path = write(tmp_path / "a.tif", data, lambda raster: setattr(raster, "nodata", 7))
+    read = Source._read
+
+    def changed(self: Source, window: Window) -> Samples:
+        found = read(self, window)
+        if hasattr(self, "layers"):
+            found[:, 5, 9] = value
+        return found
+
+    monkeypatch.setattr(Source, "_read", changed)
+    with pytest.raises(RasterError, match=r"a\.tif: changed while it was read"):
+        fdeg_codec.encode(path, tmp_path / "a.fdg", model="tiny", max_error=max_error)
+    assert not (tmp_path / "a.fdg").exists()

@@ -196,6 +196,12 @@ def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(run: Path, tmp_pa
             with pytest.raises(FdegError, match=r"checkpoint\.pt: not of the network of --config wide; name the one"):
                 command(*words, tmp_path / "wide.toml")
     whole = (out / "checkpoint.pt").read_bytes()
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    for wrong in ([1], state | {"step": "x"}, state | {"average": None}, state | {"seconds": None}):
+        torch.save(wrong, out / "checkpoint.pt")
+        for words in (again, exporting):
+            with pytest.raises(FdegError, match=r"checkpoint\.pt: not of the network"):
+                command(*words, run / "small.toml")
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     for data in (whole[: len(whole) // 2], bytes(flipped), b"no checkpoint", b""):
