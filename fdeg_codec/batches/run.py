@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import inspect
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,7 +117,9 @@ def _plain(value: Any) -> Any:
     """As JSON has it: lists for sequences, Python's numbers for numpy's."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return list(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, int | float) else value
 
 
 def _outcomes(

@@ -5,6 +5,8 @@ Written here because the libraries that have it either need torchvision or take 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fdeg_codec.ndtypes import Floats
@@ -15,7 +17,11 @@ TINY = 1e-10
 
 
 def vifp(a: Floats, b: Floats) -> float:
-    """The information about A (band, row, column) that B keeps, mean over the bands; 1 where they are equal."""
+    """The information about A (band, row, column) that B keeps, mean over the bands; 1 where they are equal.
+
+    A band without any information is left out; not a number where none has some.
+    """
+    equal = (a == b).all((1, 2))
     kept, whole = np.zeros(len(a)), np.zeros(len(a))
     for scale in range(SCALES):
         size = 2 ** (SCALES - scale) + 1
@@ -24,7 +30,8 @@ def vifp(a: Floats, b: Floats) -> float:
         information = _information(a, b, size)
         kept += information[0]
         whole += information[1]
-    return float(np.mean(np.where(whole > 0, kept / np.where(whole > 0, whole, 1), 1)))
+    shares = np.where(equal, 1, kept / np.where(whole > 0, whole, 1))[equal | (whole > 0)]
+    return float(shares.mean()) if shares.size else math.nan
 
 
 def _information(a: Floats, b: Floats, size: int) -> tuple[Floats, Floats]:

@@ -64,7 +64,10 @@ def readable(path: Path | str) -> Iterator[None]:
 
 def is_missing(path: Path | str) -> bool:
     """Whether there is no such file, as far as can be told without GDAL."""
-    return not ELSEWHERE.match(str(path)) and not Path(path).exists()
+    try:
+        return not ELSEWHERE.match(str(path)) and not Path(path).exists()
+    except OSError:  # GDAL will say why
+        return False
 
 
 class Source:

@@ -380,8 +380,9 @@ def test_bad_usage_is_found_before_anything_is_done(folder: Path, tmp_path: Path
 def test_numpy_s_numbers_and_ranges_are_as_good_as_any(folder: Path, tmp_path: Path) -> None:
     words: dict[str, Any] = {"model": "tiny", "tile": np.int64(64), "bands": range(1, 2)}
     assert all(o.status == "made" for o in fdeg_codec.batch(folder, tmp_path / "out", **words))
-    words |= {"tile": 64, "bands": [1]}
-    assert all(o.status == "kept" for o in fdeg_codec.batch(folder, tmp_path / "out", resume=True, **words))
+    for bands in ([1], {1}, iter([1])):
+        words |= {"tile": 64, "bands": bands}
+        assert all(o.status == "kept" for o in fdeg_codec.batch(folder, tmp_path / "out", resume=True, **words))
     (outcome, *_) = fdeg_codec.batch(tmp_path / "out", tmp_path / "back", decode=True, bands=np.int64(1))
     assert outcome.details["bands"] == 1
     with pytest.raises(UsageError, match="--qualty: batch has no such option"):

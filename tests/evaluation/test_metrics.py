@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.ndimage import correlate1d
@@ -97,8 +99,10 @@ def test_vifp_beside_sewar() -> None:
     a, b = A.astype(float), B.astype(float)
     assert vifp(a, b) == pytest.approx(sewar_vifp(A.transpose(1, 2, 0), B.transpose(1, 2, 0)), abs=1e-9)
     assert vifp(a, a) == pytest.approx(1)
-    flat = np.full((1, 170, 170), 90.0)
+    flat = np.full_like(a[:1], 90)
     assert vifp(flat, flat) == 1
+    assert math.isnan(vifp(flat, flat + 9))
+    assert vifp(np.concatenate((a, flat)), np.concatenate((b, flat + 9))) == pytest.approx(vifp(a, b))
 
 
 def test_spectral_angles_beside_scipy() -> None:
