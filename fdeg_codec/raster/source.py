@@ -66,8 +66,8 @@ def is_missing(path: Path | str) -> bool:
     """Whether there is no such file, as far as can be told without GDAL."""
     try:
         return not ELSEWHERE.match(str(path)) and not Path(path).exists()
-    except OSError:  # GDAL will say why
-        return False
+    except OSError as error:
+        raise RasterError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 class Source:
@@ -83,11 +83,8 @@ class Source:
     ) -> None:
         self.path = path
         self.max_error = max_error
-        try:
-            if is_missing(path):
-                raise RasterError(f"{path}: no such file")
-        except OSError as error:
-            raise RasterError(f"{path}: cannot be read ({reason(error)})") from error
+        if is_missing(path):
+            raise RasterError(f"{path}: no such file")
         with ExitStack() as opened, readable(path):
             opened.enter_context(reading())
             with may_lie_nowhere():
