@@ -61,7 +61,7 @@ def _files(folder: Path, endings: tuple[str, ...], glob: str | None, closed: lis
 def _is_scene(path: Path) -> bool:
     """Whether it is a file, or a link to nothing or what cannot be looked at: scenes that fail, and not none."""
     try:
-        return path.is_file() or not path.exists()
+        return path.is_file() or (path.is_symlink() and not path.exists())
     except OSError:
         return True
 

@@ -73,6 +73,8 @@ def _settle(draft: Path, target: Path) -> None:
             path.replace(f"{target}{suffix}")
         draft.replace(target)
     except OSError:
+        for suffix in made:
+            Path(f"{target}{suffix}").unlink(missing_ok=True)
         for old, path in reversed(kept):
             old.replace(path)
         raise

@@ -32,7 +32,6 @@ class Layer(NamedTuple):
 
 
 MISSING: tuple[LayerKind, ...] = ("nodata", "nan")
-FAR: tuple[LayerKind, ...] = ("far",)
 MASK: tuple[LayerKind, ...] = ("mask", "mask-only")
 ALPHA: tuple[LayerKind, ...] = ("alpha", "alpha-only")
 

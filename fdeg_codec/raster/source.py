@@ -22,7 +22,7 @@ from fdeg_codec.container.header import CODES, PLANE_BANDS
 from fdeg_codec.errors import RasterError, UnsupportedError, UsageError, reason
 from fdeg_codec.ndtypes import Flags, Samples
 from fdeg_codec.raster import mapping, metadata
-from fdeg_codec.raster.masks import ALPHA, FAR, MASK, MISSING, Layer, Layer8
+from fdeg_codec.raster.masks import ALPHA, MASK, Layer, Layer8
 from fdeg_codec.raster.nowhere import may_lie_nowhere
 from fdeg_codec.raster.survey import Survey
 from fdeg_codec.raster.validity import Cut, Rules
@@ -186,6 +186,10 @@ class Source:
         mask, alpha = (MASK[0], ALPHA[0]) if self.rules.veils else (MASK[1], ALPHA[1])
         self.layers = [Layer(mask, None)] * self._masked + [Layer(alpha, b) for b in self.rules.alphas]
         self.layers += survey.layers(self.mapping.lines)
+        possible = [Layer("nodata", b) for b in self.coded if self.rules.nodata[b] is not None]
+        possible += [Layer("nan", b) for b in self.coded if self.dtype == "float32"]
+        possible += [Layer("far", b) for b in self.coded if self.dtype != "uint8"]
+        self._unseen = [y for y in possible if y not in self.layers and Layer(y.kind, None) not in self.layers]
 
     def _survey(self) -> Survey:
         """A look at all samples, unless nothing that matters could come of it."""
@@ -209,10 +213,8 @@ class Source:
         cut = Cut(self.rules, self._limits, self._read(window), self._mask(window))
         if self.dtype != "uint8" and self.rules.alphas:
             self._check_alpha(cut.samples[list(self.rules.alphas)])
-        for band in self.coded:
-            seen = {layer.kind for layer in self.layers if layer.band in (None, band)}
-            if not all(cut.flags(Layer(kind, band)).all() for kind in (*MISSING, *FAR) if kind not in seen):
-                raise RasterError(f"{self.path}: changed while it was read")
+        if not all(cut.flags(layer).all() for layer in self._unseen):
+            raise RasterError(f"{self.path}: changed while it was read")
         return cut
 
     def _check_alpha(self, samples: Samples) -> None:

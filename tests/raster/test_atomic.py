@@ -117,6 +117,7 @@ def test_what_cannot_be_put_in_place_costs_nothing_that_was_there(
         shutil.copy(tmp_path / "new", draft), shutil.copy(tmp_path / "new", f"{draft}.msk")
     assert (tmp_path / "x.tif").read_text() == "old"
     assert (tmp_path / "x.tif.aux.xml").read_text() == "of the old"
+    assert not (tmp_path / "x.tif.msk").exists()
 
 
 def test_a_folder_in_the_place_of_a_sidecar_is_told_before_anything_is_lost(tmp_path: Path) -> None:
