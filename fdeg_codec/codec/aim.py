@@ -15,9 +15,8 @@ from fdeg_codec.codec.sample import Errors, Sample
 from fdeg_codec.codec.target import OutOfReachError, Target, search
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.codec.write import describe, write_at
-from fdeg_codec.container.file import Reader, overhead_of
+from fdeg_codec.container.file import Reader, framing_of
 from fdeg_codec.container.header import Header, fixed_point
-from fdeg_codec.container.sections import pack_sections
 from fdeg_codec.errors import FdegError
 from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.validity import sane
@@ -28,9 +27,7 @@ def aim(
 ) -> tuple[Header, bool]:
     """Write `draft` as `target` wants it; returns its header, and whether it makes use of all that is allowed."""
     header, sections = describe(raster, engine, fixed_point(engine.model.lambdas[0]), tile)
-    before = overhead_of(replace(header, sections_length=len(pack_sections(sections))))
-    overhead = 2 * before + 1 if header.tiles > 1 else before  # copied at the end
-    sample = Sample(raster, engine, list(Grid.of(header)), effort, overhead)
+    sample = Sample(raster, engine, list(Grid.of(header)), effort, framing_of(header, sections))
 
     def encode(rate: int) -> float:
         write_at(rate, raster, engine, effort, tile, draft, progress)

@@ -13,10 +13,10 @@ from torch import Tensor
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import groups_of, layers_of, picture_of, window_of
 from fdeg_codec.codec.engine import Engine
-from fdeg_codec.codec.seal import CRC
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
+from fdeg_codec.container.file import stored_length
 from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
 from fdeg_codec.ndtypes import Flags, Integers, Samples
 from fdeg_codec.psnr import Range, decibels
@@ -57,14 +57,14 @@ class Errors:
 
 
 class Sample:
-    """Tiles spread over a scene; `overhead` is what its file has besides all tiles, in bytes.
+    """Tiles spread over a scene; `framing` is what its file has besides their entries, in bytes.
 
     What an effort beyond 1 gains is not counted: it is nearly the same for all tiles, and so is put right with the rest.
     """
 
-    def __init__(self, raster: Source, engine: Engine, tiles: list[Tile], effort: int, overhead: int) -> None:
+    def __init__(self, raster: Source, engine: Engine, tiles: list[Tile], effort: int, framing: int) -> None:
         """Analyses some of all `tiles`."""
-        self._raster, self._engine, self._overhead = raster, engine, overhead
+        self._raster, self._engine, self._framing = raster, engine, framing
         self._rounding = THRIFTY if effort else NEAREST
         self._groups = groups_of(raster)
         count = min(len(tiles), max(2, PLANES // len(self._groups)))
@@ -78,7 +78,7 @@ class Sample:
     def size(self, rate: int) -> float:
         """The logarithm of the whole file's bytes."""
         jobs = (partial(self._bytes, tested, rate) for tested in self._tested)
-        return math.log(self._overhead + self._share * sum(self._side_by_side(jobs, len(self._tested))))
+        return math.log(self._framing + self._share * sum(self._side_by_side(jobs, len(self._tested))))
 
     def psnr(self, rate: int) -> float:
         """Of the tiles, each synthesised alone."""
@@ -98,7 +98,7 @@ class Sample:
         layers = layers_of(self._raster, cut)
         groups = [] if masks.is_hidden(layers, self._raster.coded) else self._groups
         latents = [self._engine.analyse(picture_of(self._raster, cut, group)) for group in groups]
-        return Tested(tile, latents, sum(CRC.size + len(entry) for entry in layers.values()))
+        return Tested(tile, latents, sum(stored_length(len(entry)) for entry in layers.values()))
 
     def _bytes(self, tested: Tested, rate: int) -> int:
         return tested.layers + sum(self._coded(y, rate)[0] for y in tested.latents)
@@ -106,7 +106,7 @@ class Sample:
     def _coded(self, y: Tensor, rate: int) -> tuple[int, Integers]:
         """The bytes of a plane, and its latents."""
         entry, rounded = encode_plane(self._engine.predictor(rate), *self._engine.scale(y, rate), self._rounding)
-        return CRC.size + len(entry), rounded
+        return stored_length(len(entry)), rounded
 
     def _decoded(self, tested: Tested, rate: int) -> Samples:
         """The coded bands of a tile, nothing masked."""

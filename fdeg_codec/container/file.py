@@ -16,6 +16,7 @@ from fdeg_codec.container.sections import Sections, pack_sections, unpack_sectio
 from fdeg_codec.errors import BadFileError, reason
 
 MAX_ENTRY = 2**32 - 1
+CHECKSUM = 4  # bytes before an entry
 BARE = 1  # entries up to this length have no checksum: they mean "nothing here" or "all alike"
 
 
@@ -54,7 +55,7 @@ class Reader:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self.size = stream.seek(0, io.SEEK_END)
+        self.size = size_of(stream)
         stream.seek(0)
         self.header = unpack(stream.read(LENGTHS[-1]))
         overhead = overhead_of(self.header)
@@ -103,9 +104,17 @@ class Reader:
             raise BadFileError("cut off")
         if len(data) <= BARE:
             return data
-        if len(data) <= 4 + BARE or _crc(data[4:], number) != data[:4]:
+        entry = data[CHECKSUM:]
+        if len(entry) <= BARE or _crc(entry, number) != data[:CHECKSUM]:
             raise BadFileError("its bytes are damaged (checksum)")
-        return data[4:]
+        return entry
+
+
+def size_of(stream: BinaryIO) -> int:
+    """In bytes."""
+    if not stream.seekable():
+        raise BadFileError("a pipe, in which nothing can be looked up (- is standard input)")
+    return stream.seek(0, io.SEEK_END)
 
 
 def copy_of(header: Header, packed: bytes, index: bytes) -> bytes:
@@ -121,6 +130,18 @@ def index_length(header: Header) -> int:
 def overhead_of(header: Header) -> int:
     """The bytes before the first entry."""
     return header.size + header.sections_length + index_length(header)
+
+
+def framing_of(header: Header, sections: Sections) -> int:
+    """The bytes of a file besides its entries."""
+    packed = pack_sections(sections)
+    header = replace(header, sections_length=len(packed))
+    return overhead_of(header) + len(copy_of(header, packed, bytes(index_length(header))))
+
+
+def stored_length(length: int) -> int:
+    """What an entry of so many bytes takes, its checksum with it."""
+    return length + (CHECKSUM if length > BARE else 0)
 
 
 def unpack_index(data: bytes, rest: int) -> array[int]:

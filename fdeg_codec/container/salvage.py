@@ -6,7 +6,6 @@ for at its distance from either, as bytes may be missing in between.
 
 from __future__ import annotations
 
-import io
 import zlib
 from array import array
 from collections.abc import Callable
@@ -14,7 +13,17 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO, TypeVar
 
-from fdeg_codec.container.file import BARE, Reader, copy_of, index_length, overhead_of, starts_of, unpack_index
+from fdeg_codec.container.file import (
+    BARE,
+    CHECKSUM,
+    Reader,
+    copy_of,
+    index_length,
+    overhead_of,
+    size_of,
+    starts_of,
+    unpack_index,
+)
 from fdeg_codec.container.header import LENGTHS, Header, unpack
 from fdeg_codec.container.mend import mend
 from fdeg_codec.container.sections import unpack_sections
@@ -28,7 +37,7 @@ class Salvager(Reader):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self.size = stream.seek(0, io.SEEK_END)
+        self.size = size_of(stream)
         self.mended: list[str] = []
         self._mended_tiles: set[int] = set()
         self.header = self._header()
@@ -87,16 +96,16 @@ class Salvager(Reader):
     def _followed(self, number: int, start: int) -> bytes | None:
         """The body of a plane alone, in whole words, behind which there are bytes too many."""
         data, crc = self._at(start, self.lengths[number]), number
-        for end in range(8, len(data), 4) if index_length(self.header) == 0 else ():
+        for end in range(CHECKSUM + 4, len(data), 4) if index_length(self.header) == 0 else ():
             crc = zlib.crc32(data[end - 4 : end], crc)
-            if crc.to_bytes(4, "little") == data[:4]:
-                return data[4:end]
+            if crc.to_bytes(CHECKSUM, "little") == data[:CHECKSUM]:
+                return data[CHECKSUM:end]
         return None
 
     def _mended(self, number: int, start: int) -> bytes | None:
         """The body of an entry but for a flipped bit."""
         data = self._at(start, self.lengths[number])
-        body = mend(data[4:], data[:4], number) if len(data) > 4 + BARE else None
+        body = mend(data[CHECKSUM:], data[:CHECKSUM], number) if len(data) > CHECKSUM + BARE else None
         if body is not None:
             tile = number // self.header.per_tile
             self.mended += [] if tile in self._mended_tiles else [f"tile {tile}: a flipped bit was put right"]

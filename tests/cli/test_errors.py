@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,21 @@ def test_bad_usage_of_encode(fdeg: Run, raster: Path, arguments: list[str]) -> N
     target = raster.with_name("x.fdg")
     assert fdeg("encode", raster, target, "--model", "tiny", *arguments).is_one_line(2)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("command", [["info"], ["decode", "--salvage"], ["decode"]])
+def test_a_pipe_with_a_name(fdeg: Run, file: Path, command: list[str]) -> None:
+    os.mkfifo(pipe := file.with_name("pipe.fdg"))
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(_feed, pipe, file.read_bytes())
+        target = [file.with_name("x.tif")] * (command[0] == "decode")
+        assert fdeg(*command, pipe, *target).is_one_line(1, f"{pipe}: a pipe, in which nothing can be looked up (- is standard")
+        written.result()
+
+
+def _feed(pipe: Path, data: bytes) -> None:
+    with suppress(BrokenPipeError):
+        pipe.write_bytes(data)
 
 
 @pytest.mark.parametrize("arguments", [["encode", "", "x.fdg"], ["encode", "in.tif", ""], ["info", ""], ["batch", "", "x"]])
