@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from fdeg_codec.codec.tiles import Tile
+from fdeg_codec.errors import BadFileError
+
+T = TypeVar("T")
 
 
 class Loss(NamedTuple):
@@ -39,3 +45,45 @@ class Damage:
 
     def as_dict(self) -> dict[str, object]:
         return {"lost": [loss._asdict() for loss in self.lost], "beside": self.beside, "mended": self.mended}
+
+
+class Losses:
+    """The tiles of a view that cannot be decoded: noted in `damage`, or where there is none, errors."""
+
+    def __init__(self, damage: Damage | None) -> None:
+        self._damage = damage
+        self._found: dict[int, BadFileError] = {}  # by tile
+
+    def begin(self) -> None:
+        """Another view."""
+        self._found.clear()
+
+    @property
+    def are_allowed(self) -> bool:
+        return self._damage is not None
+
+    def __contains__(self, tile: Tile) -> bool:
+        return tile.number in self._found
+
+    def add(self, tile: Tile, error: BadFileError) -> None:
+        if self._damage is None:
+            raise error
+        self._found.setdefault(tile.number, error)
+
+    def left(self, tile: Tile, read: Callable[[], T]) -> T | None:
+        """What is read of a tile, or None where that is lost."""
+        try:
+            return read()
+        except BadFileError as error:
+            self.add(tile, error)
+            return None
+
+    def note(self, tile: Tile) -> None:
+        """If a tile of the window is lost, list it."""
+        if self._damage is not None and tile in self:
+            self._damage.note_loss(Loss(tile.number, tile.rows, tile.columns, str(self._found[tile.number])))
+
+    def note_beside(self, tile: Tile) -> None:
+        """A tile of the window is whole, but lies beside one that is lost."""
+        if self._damage is not None:
+            self._damage.note_beside(tile.number)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdeg_codec.codec import exact, planes
 from fdeg_codec.codec.contents import contents
-from fdeg_codec.codec.damage import Damage, Loss
+from fdeg_codec.codec.damage import Damage, Losses
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.entries import Entries, naming
 from fdeg_codec.codec.smaller import LINEAR_FROM, means, shrink_far, shrink_layer, shrink_span
@@ -27,7 +27,6 @@ from fdeg_codec.raster.masks import Far, Found, Layer, Layer8
 from fdeg_codec.raster.nodata import Nodata
 
 Layers = dict[Layer, Layer8]
-T = TypeVar("T")
 
 
 class View(NamedTuple):
@@ -91,8 +90,7 @@ class Decoder:
         h = self._header = reader.header
         self._engine = engine
         self._bounded = h.bounded and not preview
-        self._damage = damage
-        self._broken: dict[int, BadFileError] = {}  # by tile
+        self._losses = Losses(damage)
         self._contents = contents(reader)
         self._grid = Grid.of(h)
         self.entries = Entries(reader, self._contents, engine)
@@ -108,12 +106,12 @@ class Decoder:
         groups = enumerate(self._contents.groups)
         some = [k for k, group in groups if bands is None or not set(group).isdisjoint(bands)]
         view = View(scale, some, nodata or self._contents.nodata, self._bounded and scale == 1)
-        self._broken.clear()  # of another view
+        self._losses.begin()
         tiles = self._grid.touching(rows, columns)
         wanted = [shrink_span(span, scale) for span in (rows, columns)]
         with self.entries.undisturbed(), self._workers(tiles, view) as workers:
             for tile, (samples, layers) in zip(tiles, workers.in_order(self._jobs(tiles, workers, view)), strict=True):
-                self._note_loss(tile)
+                self._losses.note(tile)
                 cores = [shrink_span(core, scale) for core in (tile.rows, tile.columns)]
                 cut = [_cut(core, span) for core, span in zip(cores, wanted, strict=True)]
                 row, column = (max(core.start, span.start) for core, span in zip(cores, wanted, strict=True))
@@ -152,41 +150,19 @@ class Decoder:
         """Each tile's synthesis."""
         for tile in self._requested(tiles, workers, view):
             seen = self._seen(tile, view)
-            latents = {plane: [self._left(n, partial(self.entries.latents, n, plane)) for n in seen] for plane in view.planes}
-            layers = self._left(tile, partial(self.entries.layers, tile, self._bands(view)))
-            residuals = self._left(tile, partial(self._residuals, tile, view))
-            if layers is None or residuals is None or tile.number in self._broken:
+            left = self._losses.left
+            latents = {plane: [left(n, partial(self.entries.latents, n, plane)) for n in seen] for plane in view.planes}
+            layers = left(tile, partial(self.entries.layers, tile, self._bands(view)))
+            residuals = left(tile, partial(self._residuals, tile, view))
+            if layers is None or residuals is None or tile in self._losses:
                 yield partial(self._blank, tile, view)
                 continue
-            if any(n.number in self._broken for n in seen):
-                self._note_beside(tile)
+            if any(n in self._losses for n in seen):
+                self._losses.note_beside(tile)
             yield partial(self._tile, tile, latents, layers, residuals, view)
-
-    def _left(self, tile: Tile, read: Callable[[], T]) -> T | None:
-        """What is read of a tile, or None where that is lost and loss is only noted."""
-        try:
-            return read()
-        except BadFileError as error:
-            self._note(tile, error)
-            return None
 
     def _residuals(self, tile: Tile, view: View) -> dict[int, bytes]:
         return {k: self.entries.residual(tile, k) for k in view.planes} if view.bounded else {}
-
-    def _note(self, tile: Tile, error: BadFileError) -> None:
-        if self._damage is None:
-            raise error
-        self._broken.setdefault(tile.number, error)
-
-    def _note_beside(self, tile: Tile) -> None:
-        """A tile of the window is whole, but lies beside one that is lost."""
-        if self._damage is not None:
-            self._damage.note_beside(tile.number)
-
-    def _note_loss(self, tile: Tile) -> None:
-        """If a tile of the window is lost, list it."""
-        if self._damage is not None and tile.number in self._broken:
-            self._damage.note_loss(Loss(tile.number, tile.rows, tile.columns, str(self._broken[tile.number])))
 
     def _neighbours(self, tile: Tile) -> list[Tile]:
         """The tiles whose latents a tile's synthesis sees, itself among them."""
@@ -225,7 +201,7 @@ class Decoder:
                     with naming(tile, f"residual {plane}"):
                         samples[group] = self._exactly(y, group, found, hidden, residuals[plane])
                 except BadFileError as error:
-                    self._note(tile, error)
+                    self._losses.add(tile, error)
                     return self._blank(tile, view)
                 continue
             if self._is_linear(scale):
@@ -259,7 +235,7 @@ class Decoder:
 
     def _needs_mask(self, nodata: Nodata) -> bool:
         """Whether nothing but a mask of its own could say what is lost."""
-        if self._damage is None or any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self._contents.layers):
+        if not self._losses.are_allowed or any(y.kind in (*masks.MASK, *masks.ALPHA) for y in self._contents.layers):
             return False
         return any(nodata[band] is None for band in self._contents.order)
 
