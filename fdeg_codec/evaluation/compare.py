@@ -34,6 +34,8 @@ def compare(
             found.add(x, y, valid_x, valid_y)
             if progress:
                 progress(done, len(parts))
+        if not found.counts.any():
+            absent |= dict.fromkeys(kept, "no sample is valid in both")
         bands, height, width = original.shape
         size = {"width": width, "height": height, "bands": bands, "peak": span.peak}
         return {"a": str(a), "b": str(b)} | size | found.result() | {"by_band": found.bands(), "left_out": absent}

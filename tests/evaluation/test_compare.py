@@ -40,6 +40,17 @@ def test_what_is_identical(original: Path, fdeg: Run) -> None:
     assert "psnr              inf" in fdeg("compare", original, original).out
 
 
+def test_what_has_nothing_in_common_says_so(tmp_path: Path, fdeg: Run) -> None:
+    halves = [samples(1, height=64, width=64) for _ in range(2)]
+    halves[0][:, :32], halves[1][:, 32:] = 0, 0
+    paths = [write(tmp_path / f"{k}.tif", half, nodata=0) for k, half in enumerate(halves)]
+    done = fdeg("compare", *paths, "--metrics", "psnr,max_error")
+    assert (done.code, done.out.count("left out: no sample is valid in both")) == (0, 2)
+    table = json.loads(fdeg("compare", *paths, "--json").out)
+    assert table["psnr"] is None
+    assert table["left_out"]["psnr"] == "no sample is valid in both"
+
+
 def test_blocks_give_what_the_whole_gives(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = np.clip(samples(3, height=190, width=200) + np.random.default_rng(1).normal(0, 5, (3, 190, 200)), 0, 255)
     other = write(tmp_path / "b.tif", noisy.astype(np.uint8))
