@@ -71,7 +71,9 @@ class Record:
     def begin(self, jobs: list[Job]) -> None:
         """Claim the targets of scenes that are about to be made."""
         now = time.time_ns()
-        self._write([{"target": str(j.target), "at": now, "source": self._named(j)} for j in jobs if not self.owns(j)])
+        claims = [{"target": str(j.target), "at": now, "source": self._named(j)} for j in jobs if not self.owns(j)]
+        if jobs:  # if only to learn now, and not after the first scene, that nothing can be written
+            self._write(claims)
 
     def add(self, job: Job, source: Stamp, target: Stamp, details: Words) -> None:
         """Remember that a scene was done: the stamp of its source before it was read, and of what was made of it."""
@@ -85,8 +87,6 @@ class Record:
 
     def _write(self, lines: list[Words]) -> None:
         """Every line begins with its line feed, so that one that was cut off does not spoil the next."""
-        if not lines:
-            return
         try:
             with self._path.open("a") as stream:
                 stream.write("".join("\n" + json.dumps(line) for line in lines))
