@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from fdeg_codec.devices import multiplies_bfloat16
-from fdeg_codec.errors import FdegError
+from fdeg_codec.errors import FdegError, reason
 from fdeg_codec.ndtypes import Floats
 from fdeg_codec.networks.fdegcnet import FDEGCNet
 from fdeg_codec.networks.layers import lay_out
@@ -56,7 +56,10 @@ class Trainer:
     def __init__(self, config: Config, pictures: list[Picture], out: Path, device: torch.device) -> None:
         self.config = config
         self.out = out
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FdegError(f"{out}: no folder can be made there ({reason(error)})") from error
         if not os.access(out, os.W_OK | os.X_OK):
             raise FdegError(f"{out}: cannot be written into")
         self.device = device

@@ -133,6 +133,12 @@ def test_training_replaces_a_training_only_if_told_to(run: Path, tmp_path: Path)
         assert contents(out) == before
 
 
+def test_a_file_in_place_of_the_folder_is_named(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(FdegError, match=r"out: no folder can be made there \(File exists\)"):
+        train(run, tmp_path / "out")
+
+
 def test_a_log_that_was_cut_off_stops_no_training(run: Path, tmp_path: Path) -> None:
     trainer = Trainer(
         find_config(str(run / "small.toml")), load_folder(run / "pictures"), tmp_path / "out", torch.device("cpu")
