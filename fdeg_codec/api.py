@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fdeg_codec.choices import DeviceName, Precision
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.encode import encode
 from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.windows import AnyWindow
 from fdeg_codec.container.header import MAX_PIXELS
-from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.scene import Scene
 
 __all__ = ["decode", "encode", "open"]

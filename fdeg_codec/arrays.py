@@ -16,9 +16,9 @@ from xarray.backends import BackendArray, BackendEntrypoint, CachingFileManager
 from xarray.backends.locks import SerializableLock
 from xarray.core import indexing
 
+from fdeg_codec.choices import DeviceName, Precision
 from fdeg_codec.codec.smaller import check_scale
 from fdeg_codec.container.header import MAX_PIXELS
-from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.raster import metadata
 from fdeg_codec.scene import Scene
 

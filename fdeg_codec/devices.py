@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
+from fdeg_codec.choices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
-
-DeviceName = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def pick_device(name: DeviceName) -> torch.device:

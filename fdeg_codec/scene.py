@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.choices import DeviceName, Precision
 from fdeg_codec.codec.contents import contents
 from fdeg_codec.codec.damage import Damage
 from fdeg_codec.codec.decode import Decoder, Piece
@@ -23,7 +24,6 @@ from fdeg_codec.container.file import Reader
 from fdeg_codec.container.header import MAX_PIXELS
 from fdeg_codec.container.salvage import Salvager
 from fdeg_codec.container.sections import Kind
-from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import FdegError, RasterError, UnsupportedError, UsageError, reason
 from fdeg_codec.raster import masks, metadata
 from fdeg_codec.raster import nodata as nodatas

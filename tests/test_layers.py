@@ -17,7 +17,7 @@ HEAVY = ("torch", "rasterio", "numpy", "constriction")
 
 # From the ground up. A floor may import those below it; floors of one line do not know each other.
 FLOORS = [
-    ("blas", "errors", "grid", "ndtypes", "plain"),
+    ("blas", "choices", "errors", "grid", "ndtypes", "plain"),
     ("container", "networks", "devices", "psnr", "weights"),
     ("entropy", "raster"),
     ("codec",),
@@ -39,6 +39,7 @@ STRANGERS = {
     "raster": {"torch", "constriction", "click"},
     "codec": {"click"},
     "blas": {"torch", "rasterio", "numpy", "click"},
+    "choices": {"torch", "rasterio", "numpy", "click"},
     "errors": {"torch", "rasterio", "numpy", "click"},
     "grid": {"torch", "rasterio", "numpy", "click"},
     "ndtypes": {"torch", "rasterio", "click"},

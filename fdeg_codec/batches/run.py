@@ -9,21 +9,20 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fdeg_codec.api import decode, encode
 from fdeg_codec.batches import threads
 from fdeg_codec.batches.plan import Job, Shard, plan
 from fdeg_codec.batches.record import Record
 from fdeg_codec.batches.work import Outcome, Result, Task
+from fdeg_codec.choices import Format
 from fdeg_codec.codec.goal import goal_of
 from fdeg_codec.codec.smaller import check_scale
 from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.raster.atomic import check, replacing
 from fdeg_codec.raster.sink import DRIVERS, driver_of
 from fdeg_codec.weights import DEFAULT_MODEL, by_name
-
-Format = Literal["tif", "png", "jp2", "webp"]
 
 ENDING = ".fdg"
 

@@ -6,11 +6,12 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from click.core import ParameterSource
 
+from fdeg_codec.choices import Format
 from fdeg_codec.cli import options
 from fdeg_codec.errors import FdegError
 
@@ -40,7 +41,7 @@ class ShardType(click.ParamType[tuple[int, int]]):
 @click.option("--shard", type=ShardType(), help="Only the I-th of N parts of the work, for job arrays.")
 @click.option("--report", help="Write a table of all scenes, as CSV.")
 @click.option("--decode", is_flag=True, help="Decode .fdg files instead.")
-@click.option("--format", type=click.Choice(["tif", "png", "jp2", "webp"]), help="Of decoded scenes.  [default: tif]")
+@click.option("--format", type=click.Choice(get_args(Format)), help="Of decoded scenes.  [default: tif]")
 @options.scale
 @options.cog
 @options.preview

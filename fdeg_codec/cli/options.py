@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from fdeg_codec.container.header import MAX_PIXELS
+from fdeg_codec.choices import DEFAULT_EFFORT, DEFAULT_QUALITY, DEFAULT_TILE, EFFORTS, QUALITIES, DeviceName, Precision
+from fdeg_codec.container.header import MAX_LAMBDA, MAX_PIXELS, MIN_LAMBDA, TILE_UNIT
 from fdeg_codec.errors import FdegError, UsageError, reason
 from fdeg_codec.raster.drafts import draft_folder
 from fdeg_codec.weights import DEFAULT_MODEL
@@ -24,11 +25,11 @@ NOT_MET = "smaller, or better, than asked for: no lambda was found that makes us
 LOST = 3  # the exit code of what was decoded, but not all of it
 
 device: Decorator = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where the networks run."
+    "--device", type=click.Choice(get_args(DeviceName)), default="auto", show_default=True, help="Where the networks run."
 )
 precision: Decorator = click.option(
     "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
+    type=click.Choice(get_args(Precision)),
     default="auto",
     show_default=True,
     help="Of analysis and synthesis; auto takes bfloat16 where the hardware multiplies it.",
@@ -54,27 +55,36 @@ as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print
 
 def encoding(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how to encode, for every command that does."""
+    lambdas = f"lambda {MIN_LAMBDA} to {MAX_LAMBDA}"
     choices: tuple[Decorator, ...] = (
         click.option("--model", default=DEFAULT_MODEL, show_default=True, help="See `fdeg models`."),
         click.option(
-            "--quality", type=click.IntRange(1, 6), help="1 (smallest) to 6 (best): lambda 128 to 4096.  [default: 4]"
+            "--quality",
+            type=click.IntRange(QUALITIES[0], QUALITIES[-1]),
+            help=f"{QUALITIES[0]} (smallest) to {QUALITIES[-1]} (best): {lambdas}.  [default: {DEFAULT_QUALITY}]",
         ),
-        click.option("--lambda", "lambda_", type=float, help="Any trade-off in between, instead of --quality: 128 to 4096."),
+        click.option("--lambda", "lambda_", type=float, help=f"Any trade-off in between, instead of --quality: {lambdas}."),
         click.option("--bpp", type=float, help="Instead: at most so many bits per pixel, and at most 1 % less."),
         click.option("--size", type=int, help="Instead: at most so many bytes, and at most 1 % less."),
         click.option("--psnr", type=float, help="Instead: at least so many decibels, and at most 0.1 more."),
         click.option("--max-error", type=float, help="No sample is further off than this, in its own units; 0 is lossless."),
         click.option(
             "--effort",
-            type=click.IntRange(0, 9),
-            default=1,
+            type=click.IntRange(EFFORTS[0], EFFORTS[-1]),
+            default=DEFAULT_EFFORT,
             show_default=True,
             help="0 rounds; more spends time for fewer bits: 2 takes some seven times as long as 1, 4 some twenty, "
             "7 some seventy, 9 some five hundred.",
         ),
         device,
         precision,
-        click.option("--tile", type=int, default=512, show_default=True, help="Side of the tiles in pixels, a multiple of 64."),
+        click.option(
+            "--tile",
+            type=int,
+            default=DEFAULT_TILE,
+            show_default=True,
+            help=f"Side of the tiles in pixels, a multiple of {TILE_UNIT}.",
+        ),
         bands,
     )
     for choice in reversed(choices):

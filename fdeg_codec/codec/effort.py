@@ -24,15 +24,14 @@ class Effort(NamedTuple):
 
 
 _DESCENTS = (0, 0, 2, 4, 8, 12, 20, 40)
-EFFORTS = (*(Effort(0, passes) for passes in _DESCENTS), Effort(120, 40), Effort(240, 40))
-DEFAULT_EFFORT = 1
+_SPENT = (*(Effort(0, passes) for passes in _DESCENTS), Effort(120, 40), Effort(240, 40))  # by each of EFFORTS
 
 
 def encode_picture(
     engine: Engine, picture: Picture, counts: Callable[[], Picture], log2_lambda: int, effort: int
 ) -> tuple[bytes, Integers]:
     """The entry of a plane and its latents, from the network's input (3, row, column) and how much errors in it count."""
-    annealing, descent = EFFORTS[effort]
+    annealing, descent = _SPENT[effort]
     z, y = engine.scale(engine.analyse(picture), log2_lambda)
     predictor = engine.predictor(log2_lambda)
     entry, start = encode_plane(predictor, z, y, NEAREST if effort == 0 else THRIFTY)

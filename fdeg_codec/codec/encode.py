@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fdeg_codec.choices import DEFAULT_EFFORT, DEFAULT_TILE, DeviceName, Precision
 from fdeg_codec.codec.aim import aim
-from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.engine import load_engine
-from fdeg_codec.codec.goal import DEFAULT_TILE, goal_of, lambda_within
+from fdeg_codec.codec.goal import goal_of, lambda_within
 from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.target import Target
 from fdeg_codec.codec.write import write_at
 from fdeg_codec.container.header import fixed_point
-from fdeg_codec.devices import DeviceName, Precision
 from fdeg_codec.errors import UsageError
 from fdeg_codec.raster.atomic import replacing, spare
 from fdeg_codec.raster.sink import DRIVERS

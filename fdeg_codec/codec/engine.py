@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fdeg_codec.choices import DeviceName, Precision
 from fdeg_codec.container.header import LEVEL_STEPS, MIN_LAMBDA, fixed_point
-from fdeg_codec.devices import DeviceName, Precision, pick_device, pick_dtype
+from fdeg_codec.devices import pick_device, pick_dtype
 from fdeg_codec.errors import ModelError
 from fdeg_codec.ndtypes import Flags, Floats, Integers
 from fdeg_codec.networks.context import REACH, Cells, passes

@@ -5,16 +5,14 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-from fdeg_codec.codec.effort import DEFAULT_EFFORT, EFFORTS
+from fdeg_codec.choices import DEFAULT_EFFORT, DEFAULT_QUALITY, DEFAULT_TILE, EFFORTS, QUALITIES
 from fdeg_codec.codec.target import Target, Word
 from fdeg_codec.container.header import MAX_LAMBDA, MAX_TILE, MIN_LAMBDA, TILE_UNIT
 from fdeg_codec.errors import UsageError
 from fdeg_codec.raster.source import Source
 from fdeg_codec.weights import Model
 
-LAMBDAS = tuple(MIN_LAMBDA * 2.0**k for k in range(6))  # of the qualities, 1 to 6
-DEFAULT_QUALITY = 4
-DEFAULT_TILE = 512
+LAMBDAS = tuple(MIN_LAMBDA * 2.0**k for k in range(len(QUALITIES)))  # of the qualities
 MOST_ERROR = 1e38
 FINE_BOUND, COARSE_BOUND = 1 / 256, 1 / 32  # of a band's span
 
@@ -37,8 +35,8 @@ def goal_of(
     for name, value in (("lambda", lambda_), ("bpp", bpp), ("size", size), ("psnr", psnr), ("max-error", max_error)):
         if value is not None and not isinstance(value, Real):
             raise UsageError(f"--{name} {value!r}: a number")
-    if not 0 <= effort < len(EFFORTS):
-        raise UsageError(f"--effort {effort}: efforts are 0 to {len(EFFORTS) - 1}")
+    if effort not in EFFORTS:
+        raise UsageError(f"--effort {effort}: efforts are {EFFORTS[0]} to {EFFORTS[-1]}")
     if tile % TILE_UNIT or not TILE_UNIT <= tile <= MAX_TILE:
         raise UsageError(f"--tile {tile}: a multiple of {TILE_UNIT} up to {MAX_TILE}")
     words: tuple[tuple[Word, float | None], ...] = (("bpp", bpp), ("size", size), ("psnr", psnr))
@@ -56,9 +54,9 @@ def lambda_of(quality: int | None, lambda_: float | None) -> float:
     """The lambda that a quality or a lambda asks for."""
     if lambda_ is None:
         wanted = DEFAULT_QUALITY if quality is None else quality
-        if not 1 <= wanted <= len(LAMBDAS):
-            raise UsageError(f"--quality {wanted}: qualities are 1 to {len(LAMBDAS)}")
-        return LAMBDAS[wanted - 1]
+        if wanted not in QUALITIES:
+            raise UsageError(f"--quality {wanted}: qualities are {QUALITIES[0]} to {QUALITIES[-1]}")
+        return LAMBDAS[QUALITIES.index(wanted)]
     if not MIN_LAMBDA <= lambda_ <= MAX_LAMBDA:
         raise UsageError(f"--lambda {lambda_:g}: lambda lies between {MIN_LAMBDA} and {MAX_LAMBDA}")
     return float(lambda_)

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.choices import SCALES
 from fdeg_codec.codec.tiles import Span
 from fdeg_codec.errors import UsageError
 from fdeg_codec.raster.masks import Far
 
-SCALES = (1, 2, 4, 8, 16)
 LINEAR_FROM = 4
 
 Array = TypeVar("Array", bound=NDArray[Any])

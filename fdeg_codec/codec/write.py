@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fdeg_codec.choices import DEFAULT_EFFORT
 from fdeg_codec.codec import planes
 from fdeg_codec.codec.cuts import encode_tile, groups_of, order_of, window_of
-from fdeg_codec.codec.effort import DEFAULT_EFFORT
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.progress import Progress
 from fdeg_codec.codec.tiles import Grid

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fdeg_codec import __version__
-from fdeg_codec.codec.effort import DEFAULT_EFFORT, EFFORTS
+from fdeg_codec.choices import DEFAULT_EFFORT, EFFORTS
 from fdeg_codec.codec.encode import encode as encode_file
 from fdeg_codec.codec.goal import presets
 from fdeg_codec.container.header import CODES
@@ -29,8 +29,8 @@ def models(names: tuple[str, ...] | None = None) -> list[Codec]:
 
 def _codec(name: str) -> Codec:
     plain, at, text = name.partition("@")
-    if at and text not in map(str, range(len(EFFORTS))):
-        raise UsageError(f"--models {name}: after the @ comes an effort, 0 to {len(EFFORTS) - 1}, as in {plain}@9")
+    if at and text not in map(str, EFFORTS):
+        raise UsageError(f"--models {name}: after the @ comes an effort, {EFFORTS[0]} to {EFFORTS[-1]}, as in {plain}@9")
     effort = int(text) if at else DEFAULT_EFFORT
     model = by_name(plain)
     lambdas = presets(model)

@@ -18,6 +18,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from fdeg_codec.choices import DEFAULT_TILE
 from fdeg_codec.container.header import CODES, PLANE_BANDS
 from fdeg_codec.errors import RasterError, UnsupportedError, UsageError, reason
 from fdeg_codec.ndtypes import Flags, Samples
@@ -79,7 +80,11 @@ class Source:
     """
 
     def __init__(
-        self, path: Path | str, bands: int | Sequence[int] | None = None, max_error: float | None = None, tile: int = 512
+        self,
+        path: Path | str,
+        bands: int | Sequence[int] | None = None,
+        max_error: float | None = None,
+        tile: int = DEFAULT_TILE,
     ) -> None:
         self.path = path
         self.max_error = max_error
