@@ -51,6 +51,7 @@ class _Raster:
     def __init__(self, path: Path | str, data: Any) -> None:
         self.path, self._data = path, data
         self.bands = [b + 1 for b, c in enumerate(data.colorinterp) if c is not ColorInterp.alpha]
+        self._alphas = [b + 1 for b, c in enumerate(data.colorinterp) if c is ColorInterp.alpha]
         if not self.bands:
             raise RasterError(f"{path}: holds no band besides transparency")
         self.dtype: str = data.dtypes[self.bands[0] - 1]
@@ -65,6 +66,8 @@ class _Raster:
         with _naming(self.path):
             samples = self._data.read(self.bands, window=window)
             valid = self._data.read_masks(self.bands, window=window) > 0
+            for band in self._alphas:  # of which GDAL's masks know nothing where there is nodata, too
+                valid &= self._data.read(band, window=window) > 0
         for band, value in enumerate(self._nodata):  # which a mask in the file would hide
             if value is not None:
                 valid[band] &= samples[band] != value

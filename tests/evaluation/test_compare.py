@@ -94,6 +94,18 @@ def test_nodata_beside_a_mask_does_not_count_either(weights: Path, tmp_path: Pat
     assert table["peak"] < 60000 - 500
 
 
+def test_nodata_beside_alpha_does_not_count_either(weights: Path, tmp_path: Path) -> None:
+    data = np.concatenate([np.maximum(samples(3, "uint16", 64, 80), 8), np.full((1, 64, 80), 65535, np.uint16)])
+    data[:3, :10], data[:3, -20:] = 7, 60000
+    data[3, -20:] = 0
+    source = write(tmp_path / "a.tif", data, coloured("red", "green", "blue", "alpha"), nodata=7)
+    report = fdeg_codec.encode(source, tmp_path / "x.fdg", model="tiny", psnr=25.5)
+    table = compare(source, tmp_path / "x.fdg", names=("psnr",))
+    assert (table["validity_differs"], table["valid"], report.met) == (0, 34 / 64, True)
+    assert table["peak"] < 60000 - 500
+    assert 25.5 <= table["psnr"] <= 25.6
+
+
 def test_masks_and_alpha_of_an_fdg_file_count_as_well(weights: Path, tmp_path: Path) -> None:
     hidden = np.full((64, 80), 255, np.uint8)
     hidden[:, :40] = 0
