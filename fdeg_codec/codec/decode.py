@@ -230,7 +230,7 @@ class Decoder:
         for band in self._contents.order:
             samples[band] = view.nodata[band] or 0
         layers = [y for y in self._contents.layers if y.kind != "far"]
-        layers += [Layer("mask", None)] if self._needs_mask(view.nodata) else []
+        layers.append(Layer("mask" if self._needs_mask(view.nodata) else "nodata", None))
         return samples, {layer: np.zeros(shape, np.uint8) for layer in layers}
 
     def _needs_mask(self, nodata: Nodata) -> bool:

@@ -120,6 +120,16 @@ def test_what_is_transparent_is_so_without_its_alpha(folder: Path, nodata: float
         np.testing.assert_array_equal(left.read_masks(), np.stack([mask, mask]))
 
 
+def test_a_lost_tile_is_nodata_where_nothing_else_is(folder: Path) -> None:
+    file = damaged(folder, np.maximum(samples(2, height=150, width=140), 8), nodata=0, photometric="minisblack", alpha="no")
+    lost = np.zeros((150, 140), bool)
+    lost[INSIDE] = True
+    with fdeg_codec.open(file, salvage=True) as scene:
+        found = scene.read(masked=True)
+    np.testing.assert_array_equal(np.ma.getmaskarray(found), np.stack([lost, lost]))
+    assert not found.data[:, lost].any()
+
+
 def test_a_lost_tile_leaves_nodata_elsewhere_as_it_is(folder: Path) -> None:
     data = np.maximum(samples(2, height=150, width=140), 8)
     data[0, :30, :40] = 7
