@@ -17,7 +17,8 @@ from fdeg_codec.errors import BadFileError, reason
 
 MAX_ENTRY = 2**32 - 1
 CHECKSUM = 4  # bytes before an entry
-BARE = 1  # entries up to this length have no checksum: they mean "nothing here" or "all alike"
+BARE = 1  # entries up to this length have no checksum: there is nothing that they could say but one thing
+ZERO = b"\0"  # the only entry of one byte
 
 
 class Writer:
@@ -102,7 +103,7 @@ class Reader:
         data = self._at(start, self.lengths[number])
         if len(data) != self.lengths[number]:
             raise BadFileError("cut off")
-        if len(data) <= BARE:
+        if data in (b"", ZERO):
             return data
         entry = data[CHECKSUM:]
         if len(entry) <= BARE or _crc(entry, number) != data[:CHECKSUM]:

@@ -16,6 +16,7 @@ from typing import BinaryIO, TypeVar
 from fdeg_codec.container.file import (
     BARE,
     CHECKSUM,
+    ZERO,
     Reader,
     copy_of,
     index_length,
@@ -106,6 +107,7 @@ class Salvager(Reader):
         """The body of an entry but for a flipped bit."""
         data = self._at(start, self.lengths[number])
         body = mend(data[CHECKSUM:], data[:CHECKSUM], number) if len(data) > CHECKSUM + BARE else None
+        body = ZERO if self.lengths[number] == BARE else body  # whatever is there
         if body is not None:
             tile = number // self.header.per_tile
             self.mended += [] if tile in self._mended_tiles else [f"tile {tile}: a flipped bit was put right"]

@@ -8,12 +8,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fdeg_codec.container.file import ZERO
 from fdeg_codec.errors import BadFileError
 from fdeg_codec.ndtypes import Flags, Floats, Samples
 
 Layer8 = NDArray[np.uint8]
 
-FULL, EMPTY = b"", b"\0"
+FULL, EMPTY = b"", ZERO
 BITS, BYTES, SAMPLES = 1, 2, 3
 
 
