@@ -96,11 +96,14 @@ def _check_report(report: Path, target: Path) -> None:
     """Refuse a report that would replace a scene, or that cannot be written where the batch does not make its folder."""
     if report.suffix.lower() in (ENDING, *DRIVERS):
         raise UsageError(f"--report {report}: that is a scene's name, and a report is a table; .csv, say")
-    made_here = not target.exists() and report.absolute().parent == target.absolute()
-    if not made_here and not _is_stream(report):
-        check(report, overwrite=True)
-        if not os.access(report.absolute().parent, os.W_OK | os.X_OK):
-            raise FdegError(f"{report}: cannot be written: nothing may be put into its folder")
+    try:
+        made_here = not target.exists() and report.absolute().parent == target.absolute()
+        if not made_here and not _is_stream(report):
+            check(report, overwrite=True)
+            if not os.access(report.absolute().parent, os.W_OK | os.X_OK):
+                raise FdegError(f"{report}: cannot be written: nothing may be put into its folder")
+    except OSError as error:
+        raise FdegError(f"{report}: cannot be written ({reason(error)})") from error
 
 
 def _identity(task: Task) -> dict[str, Any]:

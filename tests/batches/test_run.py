@@ -394,6 +394,8 @@ def test_what_must_be_there_is_looked_for_before_anything_is_done(folder: Path, 
         fdeg_codec.batch(folder, tmp_path / "out", model="nonesuch")
     with pytest.raises(FdegError, match="there is no folder"):
         fdeg_codec.batch(folder, tmp_path / "out", report=tmp_path / "none" / "r.csv")
+    with pytest.raises(FdegError, match=r"x{300}: cannot be written \(File name too long\)"):
+        fdeg_codec.batch(folder, tmp_path / "out", report=tmp_path / ("x" * 300))
     with pytest.raises(FdegError, match="is a folder"):
         fdeg_codec.batch(folder, tmp_path / "out", report=tmp_path)
     assert not (tmp_path / "out").exists()
