@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ TAILS = (1.0, 0.1, 0.0)  # percent of the samples that are mapped below 0, and a
 FAR_SHARE = 1e-3  # of the samples may end up beyond the mapping's limits
 DRAWN = 1 << 16  # samples of each band that percentiles are taken from
 WHOLE = 2.0**20  # up to here whole numbers held as float32 are treated as such
+FINE = 5  # digits of a map's ends
 COMPARED = 1 << 13  # pixels that bands are compared at
 
 
@@ -40,13 +42,18 @@ class Band:
         drawn = np.concatenate(self.drawn)
         least, most = (float(str(np.dtype(dtype).type(n))) for n in (self.least, self.most))
         for tail in TAILS:
-            ends = (self.least, self.most) if tail == 0 else np.percentile(drawn, (tail, 100 - tail))
-            low, high = (float(round(n)) if mapping.is_integer(dtype) else float(f"{n:.6g}") for n in ends)
-            line = Line(low, high, least, most)
+            first, last = map(float, (self.least, self.most) if tail == 0 else np.percentile(drawn, (tail, 100 - tail)))
+            digits = _digits(first, last, dtype)
+            line = Line(round(first, digits), round(last, digits), least, most)
             lowest, highest = line.limits
-            if high > low and np.count_nonzero((drawn < lowest) | (drawn > highest)) <= FAR_SHARE * drawn.size:
+            if line.high > line.low and np.count_nonzero((drawn < lowest) | (drawn > highest)) <= FAR_SHARE * drawn.size:
                 break
         return line
+
+
+def _digits(low: float, high: float, dtype: str) -> int:
+    """Behind the point, of the ends of a map: none of whole numbers, else down to a hundred thousandth of their distance."""
+    return 0 if mapping.is_integer(dtype) or not low < high else FINE - math.floor(math.log10(high - low))
 
 
 class Survey:
