@@ -202,7 +202,9 @@ class Source:
         plain = self.dtype == "uint8" and len(self.coded) <= PLANE_BANDS and all(v is None for v in self.rules.nodata)
         if not plain or (self.max_error is not None and (self._masked or self.rules.alphas)):
             for strip in self._strips():
-                survey.see(self._read(strip), self._mask(strip))
+                samples = self._read(strip)
+                self._check_alpha(samples)
+                survey.see(samples, self._mask(strip))
         return survey
 
     def _strips(self) -> Iterator[Window]:
@@ -216,14 +218,14 @@ class Source:
     def cut(self, window: Window) -> Cut:
         """A window, as the encoder needs it."""
         cut = Cut(self.rules, self._limits, self._read(window), self._mask(window))
-        if self.dtype != "uint8" and self.rules.alphas:
-            self._check_alpha(cut.samples[list(self.rules.alphas)])
+        self._check_alpha(cut.samples)
         if not all(cut.flags(layer).all() for layer in self._unseen):
             raise RasterError(f"{self.path}: changed while it was read")
         return cut
 
     def _check_alpha(self, samples: Samples) -> None:
-        if not np.isin(samples, (0, np.iinfo(self.dtype).max)).all():
+        """A layer has a byte for it at most."""
+        if self.dtype == "uint16" and not np.isin(samples[list(self.rules.alphas)], (0, np.iinfo(self.dtype).max)).all():
             raise UnsupportedError(f"{self.path}: its alpha band is 16-bit and half transparent; make it 8-bit or drop it")
 
     def _read(self, window: Window) -> Samples:

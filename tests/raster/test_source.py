@@ -119,6 +119,15 @@ def test_many_far_samples_are_the_range(tmp_path: Path) -> None:
         assert source.mapping.lines[0].high > data.max() / 2
 
 
+def test_the_ends_of_a_map_are_as_fine_as_its_span(tmp_path: Path) -> None:
+    """Seconds since 1970 in float32, 5000 of them."""
+    data = (1.6e9 + samples(1, height=64, width=80) * 20.0).astype(np.float32)
+    with Source(write(tmp_path / "a.tif", data)) as source:
+        assert source.layers == []
+        low, high = np.percentile(data, (1, 99))
+        assert source.mapping.lines[0][:2] == pytest.approx((low, high), rel=0, abs=1e-4 * (high - low))
+
+
 def palette(target: Any) -> None:
     target.write_colormap(1, {0: (1, 2, 3, 255)})
 
@@ -146,8 +155,8 @@ def test_what_cannot_be_encoded_is_refused_by_name(tmp_path: Path, name: str) ->
 
 def test_half_transparent_16_bit_alpha_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", samples(2, "uint16"), coloured("gray", "alpha"))
-    with Source(path) as source, pytest.raises(UnsupportedError, match="half transparent"):
-        source.cut(Window(0, 0, 8, 8))
+    with pytest.raises(UnsupportedError, match="half transparent"):
+        Source(path)
 
 
 def test_a_raster_that_is_cut_off_is_an_error_that_names_it(tmp_path: Path) -> None:
