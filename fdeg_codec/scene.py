@@ -156,6 +156,11 @@ class Scene:
 
     @property
     def crs(self) -> CRS | None:
+        if code := self.metadata.unknown:
+            raise UnsupportedError(
+                f"{self.path}: its reference system, {code}, is not in PROJ's database here: a newer one, "
+                "or the right PROJ_DATA, may help (its pixels can be read, and `fdeg info` shows the rest)"
+            )
         return self.metadata.crs
 
     @property
@@ -230,6 +235,7 @@ class Scene:
         target, w = Path(target), self._inside(window)
         driver = driver_of(target, cog)
         spare(self.path, target)
+        _ = self.crs  # which cannot be written where it is not known
         part, chosen = smaller(w, scale), self._bands(bands)
         described = metadata.within(self.metadata, part.column * scale, part.row * scale, scale)
         described = metadata.chosen(described, [band + 1 for band in chosen])

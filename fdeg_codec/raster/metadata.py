@@ -59,6 +59,7 @@ class Metadata:
     units: list[str | None] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
     offsets: list[float] = field(default_factory=list)
+    unknown: str = ""  # the code of a reference system that PROJ does not know here
 
 
 def describe(source: Any) -> Metadata:
@@ -124,7 +125,7 @@ def from_sections(sections: Sections, bands: int) -> Metadata:
 def _from_sections(sections: Sections, bands: int) -> Metadata:
     m = Metadata(colours=_plain_colours(bands))
     if Kind.CRS in sections:
-        m.crs = strict.crs(unpack_text(sections[Kind.CRS]))
+        m.crs = _known(m, unpack_text(sections[Kind.CRS]))
     if Kind.TRANSFORM in sections:
         m.transform = Affine(*unpack_numbers(sections[Kind.TRANSFORM], 6))
     if Kind.GCPS in sections:
@@ -132,7 +133,7 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
         if len(table["points"]) > MAX_GCPS:
             raise ValueError("too many points")
         m.gcps = [strict.point(point) for point in table["points"]]
-        m.gcps_crs = strict.crs(table["crs"]) if table["crs"] else None
+        m.gcps_crs = _known(m, table["crs"]) if table["crs"] else None
     if Kind.RPCS in sections:
         m.rpcs = RPC.from_gdal(strict.texts(unpack_text(sections[Kind.RPCS])))
     if Kind.TAGS in sections:
@@ -147,6 +148,15 @@ def _from_sections(sections: Sections, bands: int) -> Metadata:
         if name in OF_BANDS:
             setattr(m, name, [OF_BANDS[name](value) for value in values])
     return m
+
+
+def _known(m: Metadata, text: Any) -> CRS | None:
+    """A reference system; of one that is unknown here, `m` keeps the code."""
+    try:
+        return strict.crs(text)
+    except strict.UnknownCodeError as error:
+        m.unknown = str(error)
+        return None
 
 
 def _writable(tags: dict[str, Any]) -> dict[str, dict[str, str]]:

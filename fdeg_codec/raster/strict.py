@@ -9,10 +9,15 @@ import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
+from rasterio.errors import CRSError
 
 from fdeg_codec.container.sections import number
 
 LONGEST_CRS = 1 << 16  # characters; PROJ takes long over long ones, the longest of EPSG have some 10,000
+
+
+class UnknownCodeError(Exception):
+    """The code of a reference system that is not known here. It may be elsewhere."""
 
 
 def text(value: Any) -> str:
@@ -28,7 +33,8 @@ def optional_text(value: Any) -> str | None:
 
 
 def colour(value: Any) -> str:
-    return ColorInterp[text(value)].name
+    """A name that rasterio has for the role of a band; later releases may have more."""
+    return ColorInterp.__members__.get(text(value), ColorInterp.undefined).name
 
 
 def crs(value: Any) -> CRS:
@@ -37,7 +43,12 @@ def crs(value: Any) -> CRS:
         raise ValueError("a reference system without end")
     code = re.fullmatch(r"EPSG:(\d{1,7})", value)
     with rasterio.Env():  # or GDAL itself would print what it says
-        return CRS.from_epsg(int(code[1])) if code else CRS.from_wkt(value)
+        if not code:
+            return CRS.from_wkt(value)
+        try:
+            return CRS.from_epsg(int(code[1]))
+        except CRSError as error:
+            raise UnknownCodeError(value) from error
 
 
 def point(value: Any) -> GroundControlPoint:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,8 +21,11 @@ import rasterio.shutil
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import fdeg_codec
 from fdeg_codec.codec.engine import engine_of
 from fdeg_codec.container.file import Writer
+from fdeg_codec.errors import FdegError
+from fdeg_codec.raster import metadata
 from fdeg_codec.raster.sink import Sink
 from fdeg_codec.raster.source import Source
 from fdeg_codec.weights import SEARCH_VARIABLE
@@ -55,6 +60,33 @@ def test_bad_usage_of_encode(fdeg: Run, raster: Path, arguments: list[str]) -> N
     target = raster.with_name("x.fdg")
     assert fdeg("encode", raster, target, "--model", "tiny", *arguments).is_one_line(2)
     assert not target.exists()
+
+
+def test_a_reference_system_that_is_not_known_here(fdeg: Run, raster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, target = raster.with_name("x.fdg"), raster.with_name("x.tif")
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, "crs_text", lambda _: "EPSG:999999")
+        fdeg_codec.encode(raster, file, model="tiny")
+    assert fdeg("decode", file, target).is_one_line(1, f"{file}: its reference system, EPSG:999999, is not in PROJ's database")
+    assert not target.exists()
+    assert fdeg("verify", file).code == 0
+    assert json.loads(fdeg("info", file, "--json").out)["crs"] == "EPSG:999999"
+    with fdeg_codec.open(file) as scene:
+        assert scene.read().shape == (3, 64, 120)
+        with pytest.raises(FdegError, match="EPSG:999999"):
+            _ = scene.crs
+
+
+def test_without_projs_database_pixels_can_be_read(weights: Path, raster: Path) -> None:
+    file, empty = raster.with_name("x.fdg"), raster.with_name("empty")
+    fdeg_codec.encode(raster, file, model="tiny")
+    empty.mkdir()
+    main = f"from fdeg_codec.cli.main import main; import fdeg_codec; fdeg_codec.open({str(file)!r}).read(); main()"
+    words = [sys.executable, "-c", main, "decode", str(file), str(raster.with_name("x.tif"))]
+    done = subprocess.run(words, env=os.environ | {"PROJ_DATA": str(empty)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"fdeg: {file}: its reference system, EPSG:32633, is not in PROJ's database here")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [["info"], ["decode", "--salvage"], ["decode"]])
