@@ -31,6 +31,8 @@ PASSES: tuple[tuple[Places, Places], ...] = (
 )
 COEFFICIENT = 8  # bits behind the point
 LIMIT = 1 << 11  # of a coefficient
+MOST = 1 << 33  # of a residual: two float32 are at most 2^32 apart
+EXACT = (1 << 53) - 1  # of a magnitude, whose bit length is that of a double
 SPREAD = 6  # steps of scale between the mixture's components
 WEIGHTS = (22, 28)  # of the narrow and the middle component, in 1/64
 FINE = 28  # a scale from here on (sigma 3.6) leaves the lowest bit nearly random
@@ -68,9 +70,12 @@ def _code_pass(
 ) -> None:
     expectation, magnitude = _features(plane, earlier, pairs, where)
     slopes = _code_signed(coder, len(expectation), None if values is None else _fit(expectation, STEPS * values))
+    _refuse_beyond(LIMIT, slopes)
     mean = _weigh(expectation, slopes) // (1 << COEFFICIENT)
     surprise = None if values is None else np.abs(STEPS * values - mean)
-    weights = _code_signed(coder, len(magnitude), None if surprise is None else np.maximum(_fit(magnitude, surprise), 0))
+    fit = None if surprise is None else np.maximum(_fit(magnitude, surprise), 0).astype(np.int32)
+    weights = coder.numbers(len(magnitude), fit).astype(np.int64)
+    _refuse_beyond(LIMIT, weights)
     buckets, bucket = np.unique(_bucket(_weigh(magnitude, weights)), return_inverse=True)
     shift, scales = _code_scales(coder, len(buckets), None if surprise is None else _scales(surprise, bucket, len(buckets)))
     centre = (mean + STEPS // 2) // STEPS
@@ -79,6 +84,7 @@ def _code_pass(
     high = code_latents(coder, mixtures(grid), None if rest is None else (rest >> shift).astype(np.int32))
     low = coder.bits(len(where), shift, None if rest is None else rest & ((1 << shift) - 1))
     found = centre + (high.astype(np.int64) << shift) + low
+    _refuse_beyond(MOST, found)
     plane.residual.ravel()[where] = found
     plane.surprise.ravel()[where] = np.abs(STEPS * found - mean)
 
@@ -130,8 +136,9 @@ def _weigh(features: list[Longs], slopes: Longs) -> Longs:
 def _bucket(magnitude: Longs) -> Longs:
     """The octave of a magnitude, and the quarter of that."""
     plus = magnitude + (1 << COEFFICIENT)
+    _refuse_beyond(EXACT, plus)
     octave = np.frexp(plus.astype(np.float64))[1].astype(np.int64)
-    return BUCKETS * octave + (plus >> np.maximum(octave - 3, 0)) % BUCKETS
+    return BUCKETS * octave + (plus >> octave - 3) % BUCKETS
 
 
 def _scales(surprise: Longs, bucket: NDArray[np.intp], count: int) -> tuple[int, Longs]:
@@ -150,6 +157,12 @@ def _grid(mean: Longs, scale: Longs) -> Integers:
     scales = [np.clip(scale + k, 0, SCALES - 1) for k in (-SPREAD, 0, SPREAD)]
     weights = [np.full_like(mean, w) for w in WEIGHTS]
     return np.stack([mean, mean, mean, *scales, *weights]).astype(np.int32)
+
+
+def _refuse_beyond(most: int, values: Longs) -> None:
+    """What no encoder needs, lest sums of it leave 64 bits."""
+    if max(int(values.max()), -int(values.min())) > most:
+        raise BadFileError("it holds a number beyond all bounds")
 
 
 def _code_signed(coder: Coder, count: int, values: Longs | None) -> Longs:

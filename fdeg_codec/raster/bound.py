@@ -86,6 +86,8 @@ def unpack(data: bytes, dtype: str, bands: int) -> list[Bound]:
     least = 1.0 if mapping.is_integer(dtype) else 0.0
     if len(bounds) != bands or not all(LEAST_UNIT <= b.unit < math.inf and least <= b.step < math.inf for b in bounds):
         raise BadFileError("its bounds do not fit its bands")
+    if mapping.is_integer(dtype) and not all(n.is_integer() for b in bounds for n in b):
+        raise BadFileError("its bounds do not fit whole numbers")
     return bounds
 
 

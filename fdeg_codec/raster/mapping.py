@@ -109,6 +109,8 @@ def unpack(data: bytes | None, dtype: str, bands: int) -> Mapping:
         inside = least <= line.least <= line.most <= most and least <= line.low <= line.high <= most
         if not inside or line.span > bounds("float32")[1]:
             raise BadFileError("its sample mapping leaves the range of its type")
+        if is_integer(dtype) and not all(n.is_integer() for n in line):
+            raise BadFileError("its sample mapping does not fit whole numbers")
     return Mapping(dtype, lines)
 
 

@@ -116,7 +116,10 @@ def read_sections(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     assert ("bound" in sections) == header["bounded"]
     if header["bounded"]:
         assert len(sections["bound"]["bands"]) == header["bands"]
-        assert all(unit >= 1e-200 and step >= (header["type"] != "float32") for unit, step in sections["bound"]["bands"])
+        for unit, step in sections["bound"]["bands"]:
+            assert unit >= 1e-200
+            assert step >= (header["type"] != "float32")
+            assert header["type"] == "float32" or unit % 1 == step % 1 == 0
     layers = sections.get("layers", [])
     assert len(layers) == header["layers"]
     bands = range(header["bands"])
@@ -151,6 +154,7 @@ def read_mapping(sections: dict[str, Any], header: dict[str, Any]) -> None:
         assert ends[0] <= least <= most <= ends[1]
         assert ends[0] <= low <= high <= ends[1]
         assert high - low <= MOST["float32"]
+        assert header["type"] == "float32" or not any(n % 1 for n in (low, high, least, most))
 
 
 def section(name: str, data: bytes) -> Any:

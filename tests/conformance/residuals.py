@@ -76,9 +76,12 @@ def band(
                 means[-1] += [16 * its_r[y][c], *(8 * pair(its_r, p, d) for d in steps)]
                 sizes[-1].append(its_e[y][c])
         a = signed(words, len(means[0]))
+        assert max(map(abs, a)) <= 2048
         m = [sum(k * f for k, f in zip(a, features, strict=True)) >> 8 for features in means]
-        w = signed(words, len(sizes[0]))
+        w = words.numbers(len(sizes[0]))
+        assert max(w) <= 2048
         v = [sum(k * f for k, f in zip(w, features, strict=True)) + 256 for features in sizes]
+        assert max(v) < 2**53
         buckets = [4 * n.bit_length() + (n >> (n.bit_length() - 3)) % 4 for n in v]
         (shift,) = words.numbers(1)
         occurring = sorted(set(buckets))
@@ -93,6 +96,7 @@ def band(
         low = words.bits(len(t), shift)
         for (y, c), *parts in zip(places, centres, high, low, m, strict=True):
             r[y][c] = parts[0] + parts[1] * 2**shift + parts[2]
+            assert abs(r[y][c]) <= 2**33
             e[y][c] = abs(16 * r[y][c] - parts[3])
     return r, e
 
