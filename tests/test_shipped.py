@@ -11,6 +11,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 import fdeg_codec
+from fdeg_codec.choices import Precision
 from fdeg_codec.codec.engine import load_engine
 from fdeg_codec.codec.tile import encode_plane
 from fdeg_codec.container.file import Reader
@@ -41,6 +42,21 @@ def test_the_sample_comes_back_well(tmp_path: Path, model: str) -> None:
     assert qualities == sorted(qualities)
     assert qualities[0] > 26
     assert qualities[-1] > 33
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_precisions_differ_by_a_unit_at_most(tmp_path: Path, model: str) -> None:
+    """In either a file is made and decoded; that its latents are the same is checked as it is decoded."""
+    precisions: tuple[Precision, ...] = "float32", "bfloat16"
+    for made_in in precisions:
+        fdeg_codec.encode(SAMPLE, tmp_path / "x.fdg", model=model, precision=made_in, overwrite=True)
+        pictures = []
+        for read_in in precisions:
+            with fdeg_codec.open(tmp_path / "x.fdg", precision=read_in) as scene:
+                pictures.append(scene.read().astype(int))
+        apart = np.abs(pictures[0] - pictures[1])
+        assert 0 < apart.mean() < 0.1
+        assert apart.max() == 1
 
 
 def test_a_plain_small_picture_costs_40_bytes_besides_its_symbols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def test_a_bomb_is_refused() -> None:
 
 
 @pytest.mark.parametrize("mark", [0, 1])
-def test_text_has_at_most_2_to_the_24_bytes(mark: int) -> None:
+def test_text_has_at_most_2_to_the_22_bytes(mark: int) -> None:
     for length in (MAX_TEXT, MAX_TEXT + 1):
         text = b" " * (length - 1) + b"7"
         data = bytes([mark]) + (zlib.compress(text, 1) if mark else text)
