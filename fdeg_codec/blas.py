@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,7 @@ class OneThread:
         self._lock = Lock()
         self._inside = 0
         self._limit: Any = None
+        os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release)
 
     def __enter__(self) -> None:
         with self._lock:

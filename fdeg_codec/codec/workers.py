@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from threading import Barrier, Lock, local
 from types import TracebackType
 from typing import Any, TypeVar
@@ -29,10 +28,18 @@ HELD = 1 << 30  # bytes of samples in the tiles under way and those that wait fo
 
 T = TypeVar("T")
 
-os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))  # what more there were are not there any longer
-
 _asked = local()
 _starting = Lock()
+
+
+def _forked() -> None:
+    """In a new process, which has but one thread."""
+    torch.set_num_threads(1)
+    _starting.release()
+
+
+# Held meanwhile, lest it is another thread's, which the new process does not have.
+os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_forked)
 
 
 @contextmanager

@@ -112,6 +112,27 @@ def test_a_process_forked_after_use_decodes(weights: Path, tmp_path: Path) -> No
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_process_forked_while_another_thread_begins_to_decode_can_do_so_itself(weights: Path, tmp_path: Path) -> None:
+    fdeg_codec.encode(write(tmp_path / "a.tif", samples(3, "uint8", 64, 64)), tmp_path / "a.fdg", model="tiny")
+    code = (
+        "import os, threading, time, fdeg_codec\n"
+        "from fdeg_codec.blas import one_thread\n"
+        "from fdeg_codec.codec import workers\n"
+        "scene, held = fdeg_codec.open('a.fdg'), threading.Event()\n"
+        "def hold():\n"
+        "    with workers._starting, one_thread._lock:\n"
+        "        held.set()\n"
+        "        time.sleep(1)\n"
+        "threading.Thread(target=hold).start()\n"
+        "held.wait()\n"
+        "child = os.fork()\n"
+        "scene.read()\n"
+        "assert not child or not os.waitpid(child, 0)[1]\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, check=True, timeout=60)
+
+
 @pytest.mark.parametrize("threads", [4], indirect=True)
 def test_latents_of_tiles_ahead_keep_all_workers_busy(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
