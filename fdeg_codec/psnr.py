@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
-from fdeg_codec.ndtypes import Samples
+import numpy as np
+
+from fdeg_codec.ndtypes import Flags, Samples
+
+PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
 
 
 class Range:
@@ -39,3 +43,21 @@ class Range:
 def decibels(mse: float, peak: float) -> float:
     """Eq. 11 of the paper: 10 log10(peak^2 / mean squared error)."""
     return 10 * math.log10(peak**2 / mse) if mse > 0 else math.inf
+
+
+class Errors:
+    """Gathers what PSNR is made of, over valid samples."""
+
+    def __init__(self, dtype: str) -> None:
+        self._range = Range(dtype)
+        self._squares, self._count = 0.0, 0
+
+    def add(self, a: Samples, b: Samples, valid: Flags) -> None:
+        x, y = a[valid].astype(np.float64), b[valid].astype(np.float64)
+        self._squares += float(((x - y) ** 2).sum())
+        self._count += x.size
+        self._range.add(x)
+
+    @property
+    def psnr(self) -> float:
+        return min(decibels(self._squares / max(self._count, 1), self._range.peak), PERFECT)

@@ -11,13 +11,14 @@ from rasterio.windows import Window
 from fdeg_codec.codec.decode import Decoder
 from fdeg_codec.codec.engine import Engine
 from fdeg_codec.codec.progress import Progress
-from fdeg_codec.codec.sample import Errors, Sample
+from fdeg_codec.codec.sample import Sample
 from fdeg_codec.codec.target import OutOfReachError, Target, search
 from fdeg_codec.codec.tiles import Grid, Span
 from fdeg_codec.codec.write import describe, write_at
 from fdeg_codec.container.file import Reader, framing_of
 from fdeg_codec.container.header import Header, fixed_point
 from fdeg_codec.errors import FdegError
+from fdeg_codec.psnr import Errors
 from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.validity import sane
 

@@ -18,14 +18,13 @@ from fdeg_codec.codec.tiles import Tile
 from fdeg_codec.codec.workers import Workers
 from fdeg_codec.container.file import stored_length
 from fdeg_codec.entropy.rounding import NEAREST, THRIFTY
-from fdeg_codec.ndtypes import Flags, Integers, Samples
-from fdeg_codec.psnr import Range, decibels
+from fdeg_codec.ndtypes import Integers, Samples
+from fdeg_codec.psnr import Errors
 from fdeg_codec.raster import masks
 from fdeg_codec.raster.source import Source
 from fdeg_codec.raster.validity import Cut
 
 PLANES = 48  # analysed at most, 1.3 MB each at 512 pixels; two tiles in any case
-PERFECT = 200.0  # decibels, where nothing is wrong or nothing is there
 
 T = TypeVar("T")
 
@@ -36,24 +35,6 @@ class Tested(NamedTuple):
     tile: Tile
     latents: list[Tensor]  # y of each plane in natural units; none where nothing is valid
     layers: int  # bytes
-
-
-class Errors:
-    """Gathers what PSNR is made of, over valid samples."""
-
-    def __init__(self, dtype: str) -> None:
-        self._range = Range(dtype)
-        self._squares, self._count = 0.0, 0
-
-    def add(self, a: Samples, b: Samples, valid: Flags) -> None:
-        x, y = a[valid].astype(np.float64), b[valid].astype(np.float64)
-        self._squares += float(((x - y) ** 2).sum())
-        self._count += x.size
-        self._range.add(x)
-
-    @property
-    def psnr(self) -> float:
-        return min(decibels(self._squares / max(self._count, 1), self._range.peak), PERFECT)
 
 
 class Sample:
