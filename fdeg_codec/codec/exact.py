@@ -1,7 +1,7 @@
 """A plane's residual, samples to bytes and back: with it every error keeps within the bound, on every machine.
 
 The picture it is a residual of is synthesised in float64, from the tile's own latents alone (a preview sees those around it,
-too), and rounded as the encoder did. That takes four to five times as long as in float32 (1.1 s of one core for 512 x 512), in
+too), and rounded as the encoder did. That takes some five times as long as in float32 (1.2 s of one core for 512 x 512), in
 which nothing can be promised: other kernels, or bfloat16, differ by more than exceptions could mend.
 """
 
