@@ -78,6 +78,8 @@ class Salvager(Reader):
 
     def entry(self, tile: int, k: int) -> bytes:
         number = tile * self.header.per_tile + k
+        if self.lengths[number] == BARE:
+            return ZERO  # whatever is there
         start = self._starts[number]
         try:
             return self._body(number, start)
@@ -107,7 +109,6 @@ class Salvager(Reader):
         """The body of an entry but for a flipped bit."""
         data = self._at(start, self.lengths[number])
         body = mend(data[CHECKSUM:], data[:CHECKSUM], number) if len(data) > CHECKSUM + BARE else None
-        body = ZERO if self.lengths[number] == BARE else body  # whatever is there
         if body is not None:
             tile = number // self.header.per_tile
             self.mended += [] if tile in self._mended_tiles else [f"tile {tile}: a flipped bit was put right"]

@@ -50,8 +50,8 @@ class View(Protocol):
 class _Raster:
     def __init__(self, path: Path | str, data: Any) -> None:
         self.path, self._data = path, data
-        self.bands = [b + 1 for b, c in enumerate(data.colorinterp) if c is not ColorInterp.alpha]
-        self._alphas = [b + 1 for b, c in enumerate(data.colorinterp) if c is ColorInterp.alpha]
+        self._alphas = [b for b, c in zip(data.indexes, data.colorinterp, strict=True) if c is ColorInterp.alpha]
+        self.bands = [b for b in data.indexes if b not in self._alphas]
         if not self.bands:
             raise RasterError(f"{path}: holds no band besides transparency")
         self.dtype: str = data.dtypes[self.bands[0] - 1]
